@@ -1,0 +1,1 @@
+//! An HTTP engine you can see inside.

@@ -1,0 +1,9 @@
+//! The ring, its simulation, tickets and blocking workers.
+
+pub mod ring;
+pub mod ticket;
+
+pub use ring::{
+    Completion, Errno, Lease, ListenerId, Owner, Received, Ring, RingStats, SendBuffer, Socket,
+};
+pub use ticket::Ticket;
