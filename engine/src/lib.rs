@@ -1,1 +1,3 @@
 //! An HTTP engine you can see inside.
+
+pub mod effect;
