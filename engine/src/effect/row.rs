@@ -264,7 +264,7 @@ impl<'r> Row<'r> {
     /// [`DecodeError`] where there is no such column or it holds something else.
     pub fn read<T: FromColumn<'r>>(&self, index: usize) -> Result<T, DecodeError> {
         let mut columns = self.columns();
-        columns.skip(index);
+        columns.step_over(index);
         columns.read()
     }
 }
@@ -296,7 +296,7 @@ impl<'r> Columns<'r> {
         })
     }
 
-    fn skip(&mut self, count: usize) {
+    fn step_over(&mut self, count: usize) {
         for _ in 0..count {
             if self.next().is_none() {
                 // The next read reports the column that was asked for, not the last one.
