@@ -1,9 +1,15 @@
 //! The ring, its simulation, tickets and blocking workers.
 
+pub mod backend;
+pub mod port;
 pub mod ring;
 pub mod ticket;
+#[expect(unsafe_code, reason = "creates an eventfd")]
+mod waker;
 
+pub use backend::Backend;
 pub use ring::{
     Completion, Errno, Lease, ListenerId, Owner, Received, Ring, RingStats, SendBuffer, Socket,
 };
 pub use ticket::Ticket;
+pub use waker::Waker;
