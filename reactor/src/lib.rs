@@ -1,6 +1,9 @@
 //! The ring, its simulation, tickets and blocking workers.
 
 pub mod backend;
+#[expect(unsafe_code, reason = "reads the processor's counter and the kernel's clock")]
+pub mod clock;
+pub mod inflight;
 pub mod port;
 pub mod ring;
 pub mod ticket;
@@ -8,6 +11,7 @@ pub mod ticket;
 mod waker;
 
 pub use backend::Backend;
+pub use clock::RealClock;
 pub use ring::{
     Completion, Errno, Lease, ListenerId, Owner, Received, Ring, RingStats, SendBuffer, Socket,
 };
