@@ -32,7 +32,7 @@ pub enum SqlValue<'v> {
 }
 
 impl<'v> SqlValue<'v> {
-    fn column(self) -> Column<'v> {
+    pub(super) fn column(self) -> Column<'v> {
         match self {
             SqlValue::Null => Column::Null,
             SqlValue::Int(value) => Column::Int(value),
