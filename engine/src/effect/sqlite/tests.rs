@@ -277,6 +277,29 @@ fn a_cancel_stops_its_own_statement_alone() {
 }
 
 #[test]
+fn a_point_read_does_not_wait_behind_slow_queries() {
+    let place = Place::new();
+    // Time stands still, so that no machine that dawdles makes the quick statement a slow one.
+    let mut shard = Shard::open_on(&place.settings(), StillClock);
+    // A statement that nobody knows yet is taken for slow; from its second run on it is quick.
+    shard.read_int(COUNT);
+    let slow: Vec<_> = (0..5)
+        .map(|_| shard.start(ENDLESS, Mode::Read, &[]))
+        .collect();
+    for _ in 0..50 {
+        let first = shard.start(COUNT, Mode::Read, &[]);
+        let second = shard.start(COUNT, Mode::Read, &[]);
+        assert!(shard.wait_for(first).result.is_ok());
+        assert!(shard.wait_for(second).result.is_ok());
+    }
+    for handle in slow {
+        shard.effects.cancel(handle);
+        let stopped = shard.wait_for(handle);
+        assert_eq!(stopped.result.unwrap_err().kind, SqlErrorKind::Cancelled);
+    }
+}
+
+#[test]
 fn writes_that_wait_together_are_committed_together() {
     let place = Place::new();
     // Time stands still, so that no batch is cut short by a machine that dawdles.
