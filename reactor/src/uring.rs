@@ -89,6 +89,7 @@ impl Uring {
     /// # Panics
     /// On sizes outside the ranges that [`UringOptions`] gives.
     pub fn new(options: UringOptions) -> Result<Uring, UringError> {
+        options.check();
         let failed = |step| move |error: io::Error| explained(step, &error, &options);
         let (queues, is_deferred) = Queues::open(&options).map_err(failed(Step::Setup))?;
         let (has_accept, has_recv) =
