@@ -95,7 +95,10 @@ impl BufferRing {
 
     /// Takes back a buffer that a completion has named without bytes in it.
     pub(crate) fn recycle(&mut self, buffer: u16) {
-        assert!(self.held[usize::from(buffer)] == 0, "buffer {buffer} is leased");
+        assert!(
+            self.held[usize::from(buffer)] == 0,
+            "buffer {buffer} is leased"
+        );
         self.give(buffer);
     }
 

@@ -285,7 +285,9 @@ mod tests {
         assert!(scale.at(6_001_000).abs_diff(2_050_000) <= 1);
         // A day of 3 GHz: nothing overflows and the error stays that of the factor's last bit.
         let day_ns = 86_400_000_000_000;
-        let error_ns = scale.at(3_001_000 + 3 * day_ns).abs_diff(1_050_000 + day_ns);
+        let error_ns = scale
+            .at(3_001_000 + 3 * day_ns)
+            .abs_diff(1_050_000 + day_ns);
         assert!(error_ns <= 100_000, "{error_ns}");
         assert_eq!(scale.at(0), 1_050_000);
     }

@@ -3,7 +3,10 @@
 pub mod backend;
 #[expect(unsafe_code, reason = "shares memory with the kernel")]
 pub mod buffers;
-#[expect(unsafe_code, reason = "reads the processor's counter and the kernel's clock")]
+#[expect(
+    unsafe_code,
+    reason = "reads the processor's counter and the kernel's clock"
+)]
 pub mod clock;
 pub mod inflight;
 pub mod port;

@@ -36,6 +36,7 @@ use cutaway_scheduler::Nanos;
 use io_uring::types::{CancelBuilder, Fd, TimeoutFlags, Timespec};
 use io_uring::{cqueue, opcode, squeue};
 
+use crate::Ticket;
 use crate::buffers::BufferRing;
 use crate::clock::RealClock;
 use crate::inflight::Inflight;
@@ -43,7 +44,6 @@ use crate::ring::{
     Completion, Errno, Lease, ListenerId, Owner, Received, Ring, RingStats, SendBuffer, Socket,
 };
 use crate::waker::{Waker, eventfd};
-use crate::Ticket;
 
 pub use listener::ListenerOptions;
 pub use options::UringOptions;
@@ -89,6 +89,7 @@ impl Uring {
     /// # Panics
     /// On sizes outside the ranges that [`UringOptions`] gives.
     pub fn new(options: UringOptions) -> Result<Uring, UringError> {
+        options.check();
         let failed = |step| move |error: io::Error| explained(step, &error, &options);
         let (queues, is_deferred) = Queues::open(&options).map_err(failed(Step::Setup))?;
         let (has_accept, has_recv) =
@@ -222,9 +223,10 @@ impl Uring {
             // A poll, because a read would come back with EAGAIN from a non-blocking eventfd.
             // Nothing ever reads it: each write is an edge, and wakes that come together give one
             // completion.
-            let watch = opcode::PollAdd::new(Fd(self.waker.as_fd().as_raw_fd()), libc::POLLIN as u32)
-                .multi(true)
-                .build();
+            let watch =
+                opcode::PollAdd::new(Fd(self.waker.as_fd().as_raw_fd()), libc::POLLIN as u32)
+                    .multi(true)
+                    .build();
             self.push(watch, Target::Waker);
             self.is_waker_watched = true;
         }
@@ -405,13 +407,20 @@ impl Uring {
 impl Ring for Uring {
     fn accept(&mut self, listener: ListenerId, owner: Owner) {
         let state = &mut self.listeners[listener.0 as usize];
-        let socket = state.socket.as_ref().expect("nobody accepts from a closed listener");
+        let socket = state
+            .socket
+            .as_ref()
+            .expect("nobody accepts from a closed listener");
         debug_assert!(state.accept.is_none(), "one accept per listener at a time");
         let fd = Fd(socket.as_raw_fd());
-        let ticket = self.operations.insert(Operation::Accept { owner, listener });
+        let ticket = self
+            .operations
+            .insert(Operation::Accept { owner, listener });
         state.accept = Some(ticket);
         let entry = if self.features.multishot_accept {
-            opcode::AcceptMulti::new(fd).flags(libc::SOCK_CLOEXEC).build()
+            opcode::AcceptMulti::new(fd)
+                .flags(libc::SOCK_CLOEXEC)
+                .build()
         } else {
             opcode::Accept::new(fd, std::ptr::null_mut(), std::ptr::null_mut())
                 .flags(libc::SOCK_CLOEXEC)
@@ -459,7 +468,9 @@ impl Ring for Uring {
         let (entry, message) = if head.is_empty() || body.is_empty() {
             let bytes = if body.is_empty() { head } else { body };
             // What does not fit the SQE's field goes out as a short send.
-            let len = u32::try_from(bytes.len()).unwrap_or(SEND_BYTES_MAX).min(SEND_BYTES_MAX);
+            let len = u32::try_from(bytes.len())
+                .unwrap_or(SEND_BYTES_MAX)
+                .min(SEND_BYTES_MAX);
             let entry = opcode::Send::new(fd, bytes.as_ptr(), len)
                 .flags(libc::MSG_NOSIGNAL)
                 .build();
@@ -578,7 +589,12 @@ impl Drop for Uring {
             ));
             self.buffers.leak();
         }
-        for (fd, _) in self.sockets.iter().enumerate().filter(|(_, state)| state.is_open) {
+        for (fd, _) in self
+            .sockets
+            .iter()
+            .enumerate()
+            .filter(|(_, state)| state.is_open)
+        {
             // SAFETY: invariant 5.
             drop(unsafe { OwnedFd::from_raw_fd(fd as i32) });
         }
@@ -647,7 +663,9 @@ impl Timeout {
         self.armed = self.wanted;
         let arm = kernel_at.map(|at| {
             *self.spec = Timespec::from(Duration::from(at));
-            let timeout = opcode::Timeout::new(&raw const *self.spec).flags(flags).build();
+            let timeout = opcode::Timeout::new(&raw const *self.spec)
+                .flags(flags)
+                .build();
             (timeout, target(self.arming))
         });
         (disarm, arm)

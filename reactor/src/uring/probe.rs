@@ -158,7 +158,9 @@ pub fn explain(step: Step, errno: i32, facts: &Facts) -> UringError {
             },
         ) => UringError::SwitchedOff { level: *level },
         (Step::Setup, libc::ENOSYS, _) => too_old("io_uring", MINIMUM),
-        (Step::Setup, libc::EINVAL, _) => too_old("a ring without interrupts (COOP_TASKRUN)", MINIMUM),
+        (Step::Setup, libc::EINVAL, _) => {
+            too_old("a ring without interrupts (COOP_TASKRUN)", MINIMUM)
+        }
         (Step::Probe, libc::EINVAL, _) => too_old("the probe for operations", MINIMUM),
         (Step::RegisterBuffers, libc::EINVAL, _) => too_old("the provided-buffer ring", MINIMUM),
         (_, libc::EPERM | libc::EACCES, _) => UringError::Forbidden { step },
@@ -262,8 +264,18 @@ mod tests {
             disabled: None,
             ..facts()
         };
-        check(Step::Setup, libc::ENOSYS, &old, &["io_uring", "5.19", "5.10.0"]);
-        check(Step::Setup, libc::EINVAL, &old, &["COOP_TASKRUN", "5.19", "5.10.0"]);
+        check(
+            Step::Setup,
+            libc::ENOSYS,
+            &old,
+            &["io_uring", "5.19", "5.10.0"],
+        );
+        check(
+            Step::Setup,
+            libc::EINVAL,
+            &old,
+            &["COOP_TASKRUN", "5.19", "5.10.0"],
+        );
         check(Step::Probe, libc::EINVAL, &old, &["5.19", "5.10.0"]);
         check(
             Step::RegisterBuffers,
@@ -277,10 +289,25 @@ mod tests {
             ..facts()
         };
         let remedy = "sysctl -w kernel.io_uring_disabled=0";
-        check(Step::Setup, libc::EPERM, &off(2), &["is 2", "for everybody", remedy]);
-        check(Step::Setup, libc::EPERM, &off(1), &["is 1", "CAP_SYS_ADMIN", remedy]);
+        check(
+            Step::Setup,
+            libc::EPERM,
+            &off(2),
+            &["is 2", "for everybody", remedy],
+        );
+        check(
+            Step::Setup,
+            libc::EPERM,
+            &off(1),
+            &["is 1", "CAP_SYS_ADMIN", remedy],
+        );
 
-        let seccomp = ["seccomp", "io_uring_setup", "io_uring_enter", "--security-opt"];
+        let seccomp = [
+            "seccomp",
+            "io_uring_setup",
+            "io_uring_enter",
+            "--security-opt",
+        ];
         check(Step::Setup, libc::EPERM, &facts(), &seccomp);
         check(Step::Setup, libc::EPERM, &old, &seccomp);
         check(Step::RegisterBuffers, libc::EACCES, &facts(), &seccomp);
@@ -289,7 +316,13 @@ mod tests {
             Step::Setup,
             libc::ENOMEM,
             &facts(),
-            &["RLIMIT_MEMLOCK", "65536", "600000", "ulimit -l", "LimitMEMLOCK"],
+            &[
+                "RLIMIT_MEMLOCK",
+                "65536",
+                "600000",
+                "ulimit -l",
+                "LimitMEMLOCK",
+            ],
         );
         check(
             Step::Eventfd,
@@ -306,9 +339,24 @@ mod tests {
             descriptors_max: None,
             ..facts()
         };
-        check(Step::Setup, libc::ENOMEM, &unlimited, &["io_uring_setup", "os error 12"]);
-        check(Step::Setup, libc::EMFILE, &unlimited, &["io_uring_setup", "os error 24"]);
-        check(Step::MapBuffers, libc::ENOMEM, &facts(), &["mmap", "os error 12"]);
+        check(
+            Step::Setup,
+            libc::ENOMEM,
+            &unlimited,
+            &["io_uring_setup", "os error 12"],
+        );
+        check(
+            Step::Setup,
+            libc::EMFILE,
+            &unlimited,
+            &["io_uring_setup", "os error 24"],
+        );
+        check(
+            Step::MapBuffers,
+            libc::ENOMEM,
+            &facts(),
+            &["mmap", "os error 12"],
+        );
         check(Step::Probe, libc::EBADF, &facts(), &["PROBE", "os error 9"]);
     }
 

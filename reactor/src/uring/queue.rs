@@ -31,11 +31,12 @@ pub(super) struct Queues {
 impl Queues {
     /// A ring with the best flags the kernel takes; also whether its task work is deferred.
     pub(super) fn open(options: &UringOptions) -> io::Result<(Queues, bool)> {
-        let is_too_new =
-            |result: &io::Result<_>| matches!(result, Err(error) if error.raw_os_error() == Some(libc::EINVAL));
+        let is_too_new = |result: &io::Result<_>| matches!(result, Err(error) if error.raw_os_error() == Some(libc::EINVAL));
         let mut is_deferred = true;
         // NO_SQARRAY (6.6) saves an indirection per SQE.
-        let mut ring = deferred(options).setup_no_sqarray().build(options.submissions_max);
+        let mut ring = deferred(options)
+            .setup_no_sqarray()
+            .build(options.submissions_max);
         if is_too_new(&ring) {
             // SINGLE_ISSUER and DEFER_TASKRUN (6.1).
             ring = deferred(options).build(options.submissions_max);
@@ -43,7 +44,9 @@ impl Queues {
         if is_too_new(&ring) {
             // COOP_TASKRUN (5.19): at least no interrupts.
             is_deferred = false;
-            ring = sized(options).setup_coop_taskrun().build(options.submissions_max);
+            ring = sized(options)
+                .setup_coop_taskrun()
+                .build(options.submissions_max);
         }
         let ring = ring?;
         let mut queues = Queues {
@@ -183,7 +186,11 @@ impl Queues {
         let mut update = Update {
             offset: index,
             reserved: 0,
-            data: if operation == REGISTER_RING_FDS { fd as u64 } else { 0 },
+            data: if operation == REGISTER_RING_FDS {
+                fd as u64
+            } else {
+                0
+            },
         };
         // SAFETY: invariant 2; the kernel reads and writes one Update, which outlives the call.
         let result = unsafe {
