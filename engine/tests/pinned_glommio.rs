@@ -20,6 +20,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
+use glommio::channels::shared_channel::{self, ConnectedSender, SharedReceiver};
 use glommio::io::BufferedFile;
 use glommio::timer::Timer;
 use glommio::{LocalExecutor, LocalExecutorBuilder, Placement};
@@ -32,14 +33,50 @@ async fn poll_once<F: Future>(mut future: Pin<&mut F>) -> Poll<F::Output> {
 
 /// Gives glommio exactly one turn of its reactor.
 ///
-/// A timer of zero is ready at its first poll and a yield goes back to the task without a turn. A
-/// timer so short that it has expired by the time glommio looks makes it look once and not sleep.
+/// A timer of zero is ready at its first poll and a yield goes back to the task without a turn. What
+/// glommio does have is the end of a shared channel that waits for its peer to connect: it is woken
+/// at each look of the reactor, whatever happened. A peer that never connects makes that a turn: no
+/// clock is read, nothing is armed, nothing is allocated once the list of wakers has its first entry.
+///
+/// A timer of some 500 ns does nearly the same, but lets glommio try to sleep first, which costs a
+/// `membarrier` (28 µs a turn against 6 µs), and may take two turns.
+struct Turns {
+    connecting: Pin<Box<dyn Future<Output = ConnectedSender<()>>>>,
+    _peer: SharedReceiver<()>,
+}
+
+impl Turns {
+    fn new() -> Turns {
+        let (sender, peer) = shared_channel::new_bounded(1);
+        Turns {
+            connecting: Box::pin(sender.connect()),
+            _peer: peer,
+        }
+    }
+
+    /// Ready after one turn. Nothing but the reactor may wake the task meanwhile.
+    async fn turn(&mut self) {
+        let mut turned = false;
+        poll_fn(|cx| {
+            if turned {
+                return Poll::Ready(());
+            }
+            turned = true;
+            let connected = self.connecting.as_mut().poll(cx);
+            assert!(connected.is_pending(), "the peer never connects");
+            Poll::Pending
+        })
+        .await;
+    }
+}
+
+/// A turn by a short timer; see [`Turns`] for why it is not used.
 ///
 /// The poll that finds the timer pending must also be the one that suspends the task: a second poll
 /// in the same breath may find it expired, and the task would go on without a turn. A thread that
 /// was preempted between the timer's making and its first poll finds it expired, too: then nothing
 /// has been suspended yet, and a new one is made.
-async fn turn() {
+async fn turn_by_timer() {
     let mut armed: Option<Timer> = None;
     poll_fn(|cx| {
         if let Some(timer) = &mut armed {
@@ -90,6 +127,13 @@ fn eventfd() -> OwnedFd {
     assert!(fd >= 0, "eventfd");
     // SAFETY: the kernel has just given it to us.
     unsafe { OwnedFd::from_raw_fd(fd) }
+}
+
+fn ring_it(eventfd: &OwnedFd, count: u64) {
+    let bytes = count.to_ne_bytes();
+    // SAFETY: eight readable bytes.
+    let written = unsafe { libc::write(eventfd.as_raw_fd(), bytes.as_ptr().cast(), 8) };
+    assert_eq!(written, 8);
 }
 
 fn executor() -> LocalExecutor {
@@ -154,12 +198,12 @@ fn a_timer_of_zero_is_ready_at_once() {
 fn a_yield_does_not_run_the_reactor() {
     executor().run(async {
         // Right after a turn, so that the preemption timer (100 ms) cannot fall into the loop.
-        turn().await;
+        Turns::new().turn().await;
         let probe = Arc::new(Probe::default());
         let _timer = expired_timer(&probe);
         picks();
-        for _ in 0..1_000 {
-            futures_lite_yield().await;
+        for _ in 0..100 {
+            yield_now().await;
         }
         assert_eq!(picks(), 0, "a yield went back to the scheduler");
         assert_eq!(probe.count(), 0, "a yield ran the reactor");
@@ -167,22 +211,78 @@ fn a_yield_does_not_run_the_reactor() {
 }
 
 #[test]
-fn a_short_timer_gives_exactly_one_turn() {
+fn a_channel_that_waits_for_its_peer_gives_exactly_one_turn() {
     executor().run(async {
-        for round in 0..2_000 {
+        let mut turns = Turns::new();
+        for round in 0..10_000 {
+            let probe = Arc::new(Probe::default());
+            // With and without other work for the reactor.
+            let timer = (round % 2 == 0).then(|| expired_timer(&probe));
+            picks();
+            turns.turn().await;
+            // One pick finds no task and ends the queue's run, the reactor turns, one pick finds us.
+            assert_eq!(picks(), 2, "round {round}");
+            let expired_count = usize::from(timer.is_some());
+            assert_eq!(probe.count(), expired_count, "round {round}: no turn");
+        }
+    });
+}
+
+#[test]
+fn a_turn_never_sleeps() {
+    executor().run(async {
+        let mut turns = Turns::new();
+        turns.turn().await;
+        let (_, switches_before) = thread_use();
+        for _ in 0..1_000 {
+            turns.turn().await;
+        }
+        let (_, switches_after) = thread_use();
+        let switches = switches_after - switches_before;
+        assert!(switches <= 20, "{switches} switches in 1000 turns");
+    });
+}
+
+#[test]
+fn a_turn_runs_what_other_tasks_wait_for() {
+    executor().run(async {
+        let mut turns = Turns::new();
+        let eventfd = eventfd();
+        let bell = Bell::new(&eventfd);
+        let task = glommio::spawn_local(async move { bell.rung().await }).detach();
+        let mut task = pin!(task);
+        for _ in 0..10 {
+            turns.turn().await;
+            assert!(poll_once(task.as_mut()).await.is_pending());
+        }
+        ring_it(&eventfd, 3);
+        for turn_count in 1.. {
+            assert!(turn_count <= 10, "the task was never served");
+            turns.turn().await;
+            if let Poll::Ready(rung) = poll_once(task.as_mut()).await {
+                assert_eq!(rung, Some(3));
+                break;
+            }
+        }
+    });
+}
+
+#[test]
+fn a_short_timer_gives_at_least_one_turn() {
+    executor().run(async {
+        for round in 0..1_000 {
             let probe = Arc::new(Probe::default());
             let _timer = expired_timer(&probe);
             picks();
-            turn().await;
-            // One pick finds no task and ends the queue's run, the reactor turns, one pick finds us.
-            assert_eq!(picks(), 2, "round {round}");
+            turn_by_timer().await;
+            assert!(picks() >= 2, "round {round}");
             assert_eq!(probe.count(), 1, "round {round}: the reactor did not turn");
         }
     });
 }
 
 /// `futures_lite::future::yield_now`, which is what glommio's own yields are made of.
-async fn futures_lite_yield() {
+async fn yield_now() {
     let mut yielded = false;
     poll_fn(|cx| {
         if yielded {
@@ -272,10 +372,7 @@ fn a_ring_that_was_rung_before_the_nap_ends_it_at_once() {
         let eventfd = eventfd();
         let bell = Bell::new(&eventfd);
         for count in 1..=3_u64 {
-            let bytes = count.to_ne_bytes();
-            // SAFETY: eight readable bytes.
-            let written = unsafe { libc::write(eventfd.as_raw_fd(), bytes.as_ptr().cast(), 8) };
-            assert_eq!(written, 8);
+            ring_it(&eventfd, count);
             assert_eq!(bell.rung().await, count);
         }
     });
@@ -289,10 +386,7 @@ fn another_thread_ends_the_nap() {
         let ringer = eventfd.try_clone().unwrap();
         let thread = std::thread::spawn(move || {
             std::thread::sleep(Duration::from_millis(20));
-            let bytes = 7_u64.to_ne_bytes();
-            // SAFETY: eight readable bytes.
-            let written = unsafe { libc::write(ringer.as_raw_fd(), bytes.as_ptr().cast(), 8) };
-            assert_eq!(written, 8);
+            ring_it(&ringer, 7);
         });
         assert_eq!(bell.rung().await, 7);
         thread.join().unwrap();
