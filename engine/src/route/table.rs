@@ -5,6 +5,8 @@ use thiserror::Error;
 use super::tree::{Piece, Tree};
 use crate::http::{Method, Span};
 
+const METHODS_COUNT: usize = Method::ALL.len();
+
 /// How many parameters a pattern may have.
 pub const PARAMS_MAX: usize = 16;
 
@@ -18,7 +20,7 @@ pub struct Params {
 impl Params {
     /// No parameters.
     pub const fn new() -> Params {
-        Params { spans: [Span::EMPTY; PARAMS_MAX], count: 0 }
+        Params { spans: [Span { start: 0, len: 0 }; PARAMS_MAX], count: 0 }
     }
 
     /// The spans, in the pattern's order.
@@ -89,7 +91,7 @@ pub enum RouteError {
         limit: usize,
     },
     /// Another pattern matches exactly the same paths.
-    #[error("route `{method} {pattern}` matches the same paths as `{method} {present}`")]
+    #[error("route `{} {pattern}` matches the same paths as `{} {present}`", method.name(), method.name())]
     Conflict {
         /// The method of both.
         method: Method,
@@ -143,7 +145,7 @@ impl<T> TableBuilder<T> {
     /// Every pattern that is malformed or matches the same paths as an earlier one.
     pub fn build(self) -> Result<Table<T>, Vec<RouteError>> {
         let mut errors = Vec::new();
-        let mut trees: [Option<Tree<Leaf<T>>>; Method::COUNT] = std::array::from_fn(|_| None);
+        let mut trees: [Option<Tree<Leaf<T>>>; METHODS_COUNT] = std::array::from_fn(|_| None);
         for (method, pattern, value) in self.added {
             let pieces = match pieces(&pattern) {
                 Ok(pieces) => pieces,
@@ -177,7 +179,7 @@ struct Leaf<T> {
 /// All routes, ready to be looked up. Shared by the shards.
 #[derive(Debug)]
 pub struct Table<T> {
-    trees: [Option<Tree<Leaf<T>>>; Method::COUNT],
+    trees: [Option<Tree<Leaf<T>>>; METHODS_COUNT],
     /// The Allow value of each set of methods that can occur, by the set's bits.
     allows: Vec<(u16, Box<str>)>,
 }
@@ -278,12 +280,12 @@ pub(crate) fn param_names(pattern: &str) -> Vec<&str> {
 }
 
 /// The Allow values of all sets of the methods that have a tree, sorted by the sets' bits.
-fn allow_values<T>(trees: &[Option<Tree<Leaf<T>>>; Method::COUNT]) -> Vec<(u16, Box<str>)> {
+fn allow_values<T>(trees: &[Option<Tree<Leaf<T>>>; METHODS_COUNT]) -> Vec<(u16, Box<str>)> {
     let present = Method::ALL
         .into_iter()
         .filter(|method| trees[*method as usize].is_some())
         .fold(0_u16, |set, method| set | 1 << method as u16);
-    (1..1 << Method::COUNT)
+    (1..1 << METHODS_COUNT)
         .filter(|set| set & !present == 0)
         .map(|set| (set, allow_value(set)))
         .collect()
@@ -299,7 +301,7 @@ fn allow_value(set: u16) -> Box<str> {
                 || method == Method::Options
                 || (method == Method::Head && has(Method::Get))
         })
-        .map(Method::as_str)
+        .map(Method::name)
         .collect();
     names.join(", ").into()
 }

@@ -95,7 +95,7 @@ impl<T> Node<T> {
         if let Some(param) = &self.param {
             let len = path[at..].iter().position(|&b| b == b'/').unwrap_or(path.len() - at);
             if len > 0 {
-                params.push(Span::new(at, len));
+                params.push(Span::between(at, at + len));
                 if let Some(value) = param.find(path, at + len, params) {
                     return Some(value);
                 }
@@ -103,7 +103,7 @@ impl<T> Node<T> {
             }
         }
         let rest = self.rest.as_ref()?;
-        params.push(Span::new(at, path.len() - at));
+        params.push(Span::between(at, path.len()));
         Some(rest)
     }
 }

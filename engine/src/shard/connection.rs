@@ -95,20 +95,23 @@ pub(super) struct HeldReply {
     pub departure: Option<Departure>,
 }
 
-/// A reply whose bytes are on their way.
-pub(super) struct Departing {
-    /// The reply has left when so many bytes of the connection have.
-    pub end_offset: u64,
-    pub departure: Departure,
-}
-
 /// A request whose body is still arriving. Pooled by the shard.
+#[derive(Default)]
 pub(super) struct Upload {
     pub head: Head,
     pub head_bytes: Vec<u8>,
     pub fields: Vec<FieldSpan>,
     pub body: Vec<u8>,
+    pub arrival: Arrival,
+}
+
+/// When the parts of a request arrived.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Arrival {
     pub first_byte_at: Nanos,
+    /// Since when its bytes waited unparsed behind the parse-ahead bound; none where they did not.
+    pub held_at: Option<Nanos>,
+    pub head_at: Nanos,
 }
 
 pub(super) struct Connection {
@@ -120,6 +123,8 @@ pub(super) struct Connection {
     pub upload: Option<Box<Upload>>,
     /// When the first byte of the request that is being read was reaped.
     pub first_byte_at: Option<Nanos>,
+    /// Since when unread bytes wait behind the parse-ahead bound.
+    pub held_at: Option<Nanos>,
     /// A receive is in flight.
     pub is_receiving: bool,
     /// The receive was asked to end, for backpressure or for good.
@@ -137,7 +142,8 @@ pub(super) struct Connection {
     /// Bytes encoded and sent since the connection began.
     pub encoded_bytes: u64,
     pub sent_bytes: u64,
-    pub departures: VecDeque<Departing>,
+    /// Replies whose bytes are on their way, in their order.
+    pub departures: VecDeque<Departure>,
     pub ending: Ending,
     /// Stands in the shard's list of connections to look at before the turn ends.
     pub is_dirty: bool,
@@ -154,6 +160,7 @@ impl Connection {
             inbox: Vec::new(),
             upload: None,
             first_byte_at: None,
+            held_at: None,
             is_receiving: false,
             is_stopping: false,
             is_read_closed: false,
