@@ -1,1 +1,4 @@
 //! An HTTP engine you can see inside.
+
+pub mod http;
+pub mod limits;
