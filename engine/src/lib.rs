@@ -1,3 +1,6 @@
 //! An HTTP engine you can see inside.
 
 pub mod effect;
+pub mod http;
+pub mod limits;
+pub mod route;

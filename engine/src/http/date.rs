@@ -13,8 +13,7 @@ pub type ImfFixdate = [u8; 29];
 pub fn imf_fixdate(unix_seconds: u64) -> ImfFixdate {
     // httpdate refuses what lies past the year 9999.
     const END_OF_9999: u64 = 253_402_300_799;
-    let at = std::time::UNIX_EPOCH
-        + std::time::Duration::from_secs(unix_seconds.min(END_OF_9999));
+    let at = std::time::UNIX_EPOCH + std::time::Duration::from_secs(unix_seconds.min(END_OF_9999));
     let mut text = [b' '; 29];
     let mut rest = &mut text[..];
     // Writes exactly 29 bytes; a shorter result would leave spaces, never garbage.
@@ -32,7 +31,10 @@ pub struct DateCache {
 impl DateCache {
     /// A cache that holds the first second of 1970.
     pub fn new() -> DateCache {
-        DateCache { second: 0, text: imf_fixdate(0) }
+        DateCache {
+            second: 0,
+            text: imf_fixdate(0),
+        }
     }
 
     /// The date of this second; made anew only where the second has changed.

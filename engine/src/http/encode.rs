@@ -21,7 +21,11 @@ impl<'a> FieldName<'a> {
             }
             at += 1;
         }
-        if bytes.is_empty() { None } else { Some(FieldName(name)) }
+        if bytes.is_empty() {
+            None
+        } else {
+            Some(FieldName(name))
+        }
     }
 
     /// The name.

@@ -20,12 +20,23 @@ pub struct Params {
 impl Params {
     /// No parameters.
     pub const fn new() -> Params {
-        Params { spans: [Span { start: 0, len: 0 }; PARAMS_MAX], count: 0 }
+        Params {
+            spans: [Span { start: 0, len: 0 }; PARAMS_MAX],
+            count: 0,
+        }
     }
 
     /// The spans, in the pattern's order.
     pub fn spans(&self) -> &[Span] {
         &self.spans[..usize::from(self.count)]
+    }
+
+    /// Each parameter's place among the pattern's parameters, with its span.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (u16, Span)> + '_ {
+        self.spans()
+            .iter()
+            .enumerate()
+            .map(|(index, span)| (index as u16, *span))
     }
 
     pub(super) fn push(&mut self, span: Span) {
@@ -65,7 +76,9 @@ pub enum RouteError {
         segment: String,
     },
     /// A byte that no path has as it stands.
-    #[error("route `{pattern}`: `{byte}` cannot stand in a path as it is; write it percent-encoded")]
+    #[error(
+        "route `{pattern}`: `{byte}` cannot stand in a path as it is; write it percent-encoded"
+    )]
     BadByte {
         /// The pattern.
         pattern: String,
@@ -134,6 +147,11 @@ impl<T> Default for TableBuilder<T> {
 }
 
 impl<T> TableBuilder<T> {
+    /// No routes yet.
+    pub fn new() -> TableBuilder<T> {
+        TableBuilder::default()
+    }
+
     /// Adds a route.
     pub fn add(&mut self, method: Method, pattern: &str, value: T) {
         self.added.push((method, pattern.to_owned(), value));
@@ -146,7 +164,7 @@ impl<T> TableBuilder<T> {
     pub fn build(self) -> Result<Table<T>, Vec<RouteError>> {
         let mut errors = Vec::new();
         let mut trees: [Option<Tree<Leaf<T>>>; METHODS_COUNT] = std::array::from_fn(|_| None);
-        for (method, pattern, value) in self.added {
+        for (index, (method, pattern, value)) in self.added.into_iter().enumerate() {
             let pieces = match pieces(&pattern) {
                 Ok(pieces) => pieces,
                 Err(error) => {
@@ -155,10 +173,18 @@ impl<T> TableBuilder<T> {
                 }
             };
             let tree = trees[method as usize].get_or_insert_with(Tree::new);
-            let leaf = Leaf { pattern: pattern.clone(), value };
+            let leaf = Leaf {
+                index,
+                pattern: pattern.clone(),
+                value,
+            };
             if let Err(present) = tree.insert(&pieces, leaf) {
                 let present = present.pattern.clone();
-                errors.push(RouteError::Conflict { method, pattern, present });
+                errors.push(RouteError::Conflict {
+                    method,
+                    pattern,
+                    present,
+                });
             }
         }
         if errors.is_empty() {
@@ -172,6 +198,8 @@ impl<T> TableBuilder<T> {
 
 #[derive(Debug)]
 struct Leaf<T> {
+    /// Its place in the order of declaration.
+    index: usize,
     pattern: String,
     value: T,
 }
@@ -205,9 +233,19 @@ impl<T> Table<T> {
             }
         }
         match self.allows.binary_search_by_key(&set, |allow| allow.0) {
-            Ok(index) => Found::MethodNotAllowed { allow: &self.allows[index].1 },
+            Ok(index) => Found::MethodNotAllowed {
+                allow: &self.allows[index].1,
+            },
             Err(_) => Found::NotFound,
         }
+    }
+
+    /// All that was added, in the order in which it was added.
+    pub fn values(&self) -> impl Iterator<Item = &T> {
+        let mut leaves: Vec<&Leaf<T>> =
+            self.trees.iter().flatten().flat_map(Tree::values).collect();
+        leaves.sort_by_key(|leaf| leaf.index);
+        leaves.into_iter().map(|leaf| &leaf.value)
     }
 
     fn find_in(&self, method: Method, path: &str, params: &mut Params) -> Option<&T> {
@@ -219,7 +257,9 @@ impl<T> Table<T> {
 /// The pieces of a pattern, checked.
 pub(super) fn pieces(pattern: &str) -> Result<Vec<Piece<'_>>, RouteError> {
     let Some(tail) = pattern.strip_prefix('/') else {
-        return Err(RouteError::NoSlash { pattern: pattern.to_owned() });
+        return Err(RouteError::NoSlash {
+            pattern: pattern.to_owned(),
+        });
     };
     let mut pieces = vec![Piece::Literal("/")];
     let mut names: Vec<&str> = Vec::new();
@@ -229,7 +269,9 @@ pub(super) fn pieces(pattern: &str) -> Result<Vec<Piece<'_>>, RouteError> {
             pattern: pattern.to_owned(),
             segment: segment.to_owned(),
         };
-        let inner = segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
+        let inner = segment
+            .strip_prefix('{')
+            .and_then(|rest| rest.strip_suffix('}'));
         if let Some(inner) = inner {
             let rest = inner.strip_prefix('*');
             let name = rest.unwrap_or(inner);
@@ -239,17 +281,29 @@ pub(super) fn pieces(pattern: &str) -> Result<Vec<Piece<'_>>, RouteError> {
             }
             if names.contains(&name) {
                 let name = name.to_owned();
-                return Err(RouteError::TwiceNamed { pattern: pattern.to_owned(), name });
+                return Err(RouteError::TwiceNamed {
+                    pattern: pattern.to_owned(),
+                    name,
+                });
             }
             names.push(name);
-            pieces.push(if rest.is_some() { Piece::Rest(name) } else { Piece::Param(name) });
+            pieces.push(if rest.is_some() {
+                Piece::Rest(name)
+            } else {
+                Piece::Param(name)
+            });
         } else {
             if segment.contains(['{', '}', '*']) {
                 return Err(bad());
             }
-            let odd = segment.chars().find(|c| !c.is_ascii_graphic() || "?#\"<>\\^`|".contains(*c));
+            let odd = segment
+                .chars()
+                .find(|c| !c.is_ascii_graphic() || "?#\"<>\\^`|".contains(*c));
             if let Some(byte) = odd {
-                return Err(RouteError::BadByte { pattern: pattern.to_owned(), byte });
+                return Err(RouteError::BadByte {
+                    pattern: pattern.to_owned(),
+                    byte,
+                });
             }
             pieces.push(Piece::Literal(segment));
         }
@@ -297,9 +351,7 @@ fn allow_value(set: u16) -> Box<str> {
     let names: Vec<&str> = Method::ALL
         .into_iter()
         .filter(|&method| {
-            has(method)
-                || method == Method::Options
-                || (method == Method::Head && has(Method::Get))
+            has(method) || method == Method::Options || (method == Method::Head && has(Method::Get))
         })
         .map(Method::name)
         .collect();

@@ -51,7 +51,9 @@ impl<T> Node<T> {
 
     /// The node that this literal text leads to; made where it is missing.
     fn descend(&mut self, text: &[u8]) -> &mut Node<T> {
-        let Some(&first) = text.first() else { return self };
+        let Some(&first) = text.first() else {
+            return self;
+        };
         let Some(index) = self.firsts.iter().position(|&byte| byte == first) else {
             self.firsts.push(first);
             self.literals.push(Node::new(text));
@@ -59,7 +61,12 @@ impl<T> Node<T> {
             return &mut self.literals[last];
         };
         let child = &mut self.literals[index];
-        let shared = child.text.iter().zip(text).take_while(|(a, b)| a == b).count();
+        let shared = child
+            .text
+            .iter()
+            .zip(text)
+            .take_while(|(a, b)| a == b)
+            .count();
         if shared < child.text.len() {
             child.split(shared);
         }
@@ -80,20 +87,34 @@ impl<T> Node<T> {
         self.literals = vec![lower];
     }
 
+    fn collect<'t>(&'t self, into: &mut Vec<&'t T>) {
+        into.extend(self.value.as_ref());
+        into.extend(self.rest.as_ref());
+        self.literals
+            .iter()
+            .chain(self.param.as_deref())
+            .for_each(|node| node.collect(into));
+    }
+
     /// Literal before parameter before rest, at every segment: so the leftmost literal wins.
     fn find(&self, path: &[u8], mut at: usize, params: &mut Params) -> Option<&T> {
         if !path[at..].starts_with(&self.text) {
             return None;
         }
         at += self.text.len();
-        let Some(&next) = path.get(at) else { return self.value.as_ref() };
+        let Some(&next) = path.get(at) else {
+            return self.value.as_ref();
+        };
         if let Some(index) = self.firsts.iter().position(|&first| first == next)
             && let Some(value) = self.literals[index].find(path, at, params)
         {
             return Some(value);
         }
         if let Some(param) = &self.param {
-            let len = path[at..].iter().position(|&b| b == b'/').unwrap_or(path.len() - at);
+            let len = path[at..]
+                .iter()
+                .position(|&b| b == b'/')
+                .unwrap_or(path.len() - at);
             if len > 0 {
                 params.push(Span::between(at, at + len));
                 if let Some(value) = param.find(path, at + len, params) {
@@ -110,7 +131,9 @@ impl<T> Node<T> {
 
 impl<T> Tree<T> {
     pub fn new() -> Tree<T> {
-        Tree { root: Node::new(b"") }
+        Tree {
+            root: Node::new(b""),
+        }
     }
 
     /// Puts a value under a pattern; the one that is there already is shown instead.
@@ -139,6 +162,13 @@ impl<T> Tree<T> {
                 Ok(())
             }
         }
+    }
+
+    /// All values, in no order.
+    pub fn values(&self) -> Vec<&T> {
+        let mut values = Vec::new();
+        self.root.collect(&mut values);
+        values
     }
 
     /// The value of the pattern that matches, with the spans of its parameters.

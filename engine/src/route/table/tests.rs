@@ -14,8 +14,11 @@ fn table(patterns: &[(Method, &str)]) -> Result<Table<usize>, Vec<RouteError>> {
 fn look_up(table: &Table<usize>, method: Method, path: &str) -> String {
     match table.find(method, path) {
         Found::Route { value, params } => {
-            let params: Vec<&str> =
-                params.spans().iter().map(|span| span.text(path.as_bytes())).collect();
+            let params: Vec<&str> = params
+                .spans()
+                .iter()
+                .map(|span| span.text(path.as_bytes()))
+                .collect();
             format!("{value} {params:?}")
         }
         Found::NotFound => "404".to_owned(),
@@ -24,13 +27,27 @@ fn look_up(table: &Table<usize>, method: Method, path: &str) -> String {
 }
 
 fn check(patterns: &[&str], path: &str, expected: &str) {
-    let patterns: Vec<_> = patterns.iter().map(|pattern| (Method::Get, *pattern)).collect();
-    assert_eq!(look_up(&table(&patterns).unwrap(), Method::Get, path), expected, "{path}");
+    let patterns: Vec<_> = patterns
+        .iter()
+        .map(|pattern| (Method::Get, *pattern))
+        .collect();
+    assert_eq!(
+        look_up(&table(&patterns).unwrap(), Method::Get, path),
+        expected,
+        "{path}"
+    );
 }
 
 #[test]
 fn literals_params_and_rests() {
-    let patterns = ["/", "/users", "/users/{id}", "/users/me", "/files/{*rest}", "/a/{x}/c"];
+    let patterns = [
+        "/",
+        "/users",
+        "/users/{id}",
+        "/users/me",
+        "/files/{*rest}",
+        "/a/{x}/c",
+    ];
     check(&patterns, "/", "0 []");
     check(&patterns, "/users", "1 []");
     check(&patterns, "/users/", "404");
@@ -55,17 +72,29 @@ fn the_leftmost_literal_wins_and_a_dead_end_is_left_again() {
 
 #[test]
 fn other_methods_are_named() {
-    let patterns = [(Method::Get, "/x"), (Method::Post, "/x"), (Method::Delete, "/{id}")];
+    let patterns = [
+        (Method::Get, "/x"),
+        (Method::Post, "/x"),
+        (Method::Delete, "/{id}"),
+    ];
     let table = table(&patterns).unwrap();
     assert_eq!(look_up(&table, Method::Head, "/x"), "0 []");
-    assert_eq!(look_up(&table, Method::Put, "/x"), "405 GET, HEAD, POST, DELETE, OPTIONS");
+    assert_eq!(
+        look_up(&table, Method::Put, "/x"),
+        "405 GET, HEAD, POST, DELETE, OPTIONS"
+    );
     assert_eq!(look_up(&table, Method::Get, "/y"), "405 DELETE, OPTIONS");
     assert_eq!(look_up(&table, Method::Get, "/x/y"), "404");
 }
 
 #[test]
 fn refusals_name_the_pattern() {
-    let refused = |pattern: &str| table(&[(Method::Get, pattern)]).unwrap_err().remove(0).to_string();
+    let refused = |pattern: &str| {
+        table(&[(Method::Get, pattern)])
+            .unwrap_err()
+            .remove(0)
+            .to_string()
+    };
     assert_eq!(refused("x"), "route `x`: a pattern begins with `/`");
     assert!(refused("/a{b}").contains("segment `a{b}`"));
     assert!(refused("/{*rest}/x").contains("segment `{*rest}`"));
@@ -77,10 +106,17 @@ fn refusals_name_the_pattern() {
 
 #[test]
 fn a_conflict_names_both_patterns() {
-    let errors = table(&[(Method::Get, "/{a}/x"), (Method::Post, "/{b}/x"), (Method::Get, "/{c}/x")]);
+    let errors = table(&[
+        (Method::Get, "/{a}/x"),
+        (Method::Post, "/{b}/x"),
+        (Method::Get, "/{c}/x"),
+    ]);
     let errors = errors.unwrap_err();
     assert_eq!(errors.len(), 1);
-    assert_eq!(errors[0].to_string(), "route `GET /{c}/x` matches the same paths as `GET /{a}/x`");
+    assert_eq!(
+        errors[0].to_string(),
+        "route `GET /{c}/x` matches the same paths as `GET /{a}/x`"
+    );
 }
 
 /// The oracle: every pattern tried one by one, the best match chosen by comparing segment kinds.
@@ -149,15 +185,19 @@ fn pattern() -> impl Strategy<Value = String> {
         4 => "[ab]{0,2}",
         2 => Just("{x}".to_owned()),
     ];
-    (prop::collection::vec(segment, 1..4), prop::bool::weighted(0.2)).prop_map(|(segments, rest)| {
-        let mut text = String::new();
-        for (at, segment) in segments.iter().enumerate() {
-            text.push('/');
-            // Each parameter has a name of its own.
-            text.push_str(&segment.replace("{x}", &format!("{{x{at}}}")));
-        }
-        if rest { text + "/{*rest}" } else { text }
-    })
+    (
+        prop::collection::vec(segment, 1..4),
+        prop::bool::weighted(0.2),
+    )
+        .prop_map(|(segments, rest)| {
+            let mut text = String::new();
+            for (at, segment) in segments.iter().enumerate() {
+                text.push('/');
+                // Each parameter has a name of its own.
+                text.push_str(&segment.replace("{x}", &format!("{{x{at}}}")));
+            }
+            if rest { text + "/{*rest}" } else { text }
+        })
 }
 
 proptest! {
