@@ -12,6 +12,8 @@
 //!   poller   epoll
 //! ```
 
+use serde::Serialize;
+
 pub mod closed;
 pub mod expect;
 pub mod link;
@@ -21,6 +23,26 @@ pub mod response;
 
 pub use closed::{Plan, Report, Until};
 pub use expect::{Body, Exchange};
+
+/// What a closed loop found out, whichever client ran it.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Totals {
+    /// Answers.
+    pub answered_count: u64,
+    /// Answers a second.
+    pub rate: f64,
+    /// From a request's sending to its answer, where the client knows it.
+    pub latency: Option<Latency>,
+}
+
+/// Percentiles of a closed loop's latency, in microseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Latency {
+    /// Median.
+    pub p50_us: f64,
+    /// 99th percentile.
+    pub p99_us: f64,
+}
 
 /// Latencies are kept from 1 ns to 60 s with three significant figures; longer ones count as 60 s.
 pub(crate) fn latency_histogram() -> hdrhistogram::Histogram<u64> {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::client::{self, Exchange, Until};
+use crate::client::{self, Exchange, Totals, Until};
 use crate::cpu::{Reading, Source};
 use crate::failure::{During, Failure};
 use crate::machine::Origin;
@@ -56,18 +56,13 @@ pub struct Round {
     pub subject: String,
     /// Which time, from 1.
     pub round: usize,
-    /// Answers within the measurement.
-    pub answered_count: u64,
     /// The server's CPU time for a million requests, in seconds.
     pub cpu_s_per_million: f64,
     /// The CPU time comes from clock ticks, since a thread of the server ended.
     pub in_ticks: bool,
-    /// Answers a second.
-    pub rate: f64,
-    /// Median latency of the closed loop in microseconds.
-    pub p50_us: f64,
-    /// 99th percentile of it.
-    pub p99_us: f64,
+    /// What the client found out.
+    #[serde(flatten)]
+    pub totals: Totals,
 }
 
 #[derive(Serialize)]
@@ -99,8 +94,8 @@ pub struct Standing {
     pub ratio_max: f64,
     /// Median answers a second.
     pub rate: f64,
-    /// Median of the 99th percentiles in microseconds.
-    pub p99_us: f64,
+    /// Median of the 99th percentiles in microseconds, where the client knows them.
+    pub p99_us: Option<f64>,
 }
 
 /// Runs `comparison` and prints progress, a table, and where the record went.
@@ -126,7 +121,7 @@ pub fn run(comparison: &Comparison, launcher: &Launcher) -> Result<Vec<Standing>
                 rounds.len() + 1,
                 subject.name,
                 measured.cpu_s_per_million,
-                measured.rate,
+                measured.totals.rate,
             );
             rounds.push(measured);
         }
@@ -194,38 +189,17 @@ fn measure(
 
     client::closed::run(&plan(comparison, &exchanges, WARM_UP))?;
     let before = reading(&server)?;
-    let load = match &comparison.wrk {
-        Some(wrk) => {
-            let seconds = comparison.seconds;
-            let report = wrk::run(
-                launcher,
-                wrk.clone(),
-                comparison.scenario,
-                addr,
-                seconds,
-                client_core,
-                scratch,
-            )?;
-            (
-                report.answered_count,
-                report.rate,
-                report.p50_us,
-                report.p99_us,
-            )
+    let totals = match &comparison.wrk {
+        Some(path) => wrk::Wrk {
+            path,
+            launcher,
+            scratch,
+            core: client_core,
         }
+        .run(comparison.scenario, addr, comparison.seconds)?,
         None => {
-            let report = client::closed::run(&plan(
-                comparison,
-                &exchanges,
-                Duration::from_secs(comparison.seconds),
-            ))?;
-            let microseconds = |quantile| report.latency.value_at_quantile(quantile) as f64 / 1e3;
-            (
-                report.answered_count,
-                report.rate(),
-                microseconds(0.5),
-                microseconds(0.99),
-            )
+            let duration = Duration::from_secs(comparison.seconds);
+            client::closed::run(&plan(comparison, &exchanges, duration))?.totals()
         }
     };
     let span = reading(&server)?.since(&before);
@@ -233,16 +207,12 @@ fn measure(
     if let Some(mut hog) = hog {
         hog.ensure_alive()?;
     }
-    let (answered_count, rate, p50_us, p99_us) = load;
     Ok(Round {
         subject: subject.name.clone(),
         round,
-        answered_count,
-        cpu_s_per_million: span.cpu_ns as f64 / 1e3 / answered_count as f64,
+        totals,
+        cpu_s_per_million: span.cpu_ns as f64 / 1e3 / totals.answered_count as f64,
         in_ticks: span.source == Source::Ticks,
-        rate,
-        p50_us,
-        p99_us,
     })
 }
 
@@ -303,8 +273,14 @@ fn standings(comparison: &Comparison, rounds: &[Round]) -> Vec<Standing> {
             ratio: ratio.median,
             ratio_min: ratio.min,
             ratio_max: ratio.max,
-            rate: summary(&of(&subject.name, |round| round.rate)).median,
-            p99_us: summary(&of(&subject.name, |round| round.p99_us)).median,
+            rate: summary(&of(&subject.name, |round| round.totals.rate)).median,
+            p99_us: Summary::of(&of(&subject.name, |round| {
+                round
+                    .totals
+                    .latency
+                    .map_or(f64::NAN, |latency| latency.p99_us)
+            }))
+            .map(|p99| p99.median),
         }
     };
     comparison.subjects.iter().map(standing).collect()
@@ -323,7 +299,9 @@ fn table(standings: &[Standing], base: &str) -> Table {
             format!("{:.3}", standing.ratio),
             format!("{:.3}..{:.3}", standing.ratio_min, standing.ratio_max),
             format!("{:.0}", standing.rate),
-            format!("{:.0}", standing.p99_us),
+            standing
+                .p99_us
+                .map_or_else(|| "-".to_owned(), |p99_us| format!("{p99_us:.0}")),
         ]);
     }
     table

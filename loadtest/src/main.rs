@@ -326,14 +326,13 @@ fn run_load(args: LoadArgs) -> Result<(), Failure> {
         exchanges: &exchanges,
         until,
     })?;
-    let microseconds = |quantile| report.latency.value_at_quantile(quantile) as f64 / 1e3;
     println!(
         "{} answers, all right; {:.0} a second; p50 {:.0} us, p99 {:.0} us, p99.9 {:.0} us, longest {:.0} us",
         report.answered_count,
         report.rate(),
-        microseconds(0.5),
-        microseconds(0.99),
-        microseconds(0.999),
+        report.latency_us(0.5),
+        report.latency_us(0.99),
+        report.latency_us(0.999),
         report.latency.max() as f64 / 1e3,
     );
     Ok(())

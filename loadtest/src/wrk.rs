@@ -3,8 +3,9 @@
 use std::ffi::OsString;
 use std::fs;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use crate::client::{Latency, Totals};
 use crate::failure::{During, Failure};
 use crate::process::{Launcher, Program, Scratch};
 use crate::scenario::Scenario;
@@ -12,17 +13,17 @@ use crate::scenario::Scenario;
 /// Sends a scenario's targets in turn, a batch at a time.
 const SCRIPT: &str = include_str!("../wrk/batch.lua");
 
-/// What wrk reports of a run.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct WrkReport {
-    /// Answers.
-    pub answered_count: u64,
-    /// Answers a second.
-    pub rate: f64,
-    /// Median latency in microseconds.
-    pub p50_us: f64,
-    /// 99th percentile of the latency in microseconds.
-    pub p99_us: f64,
+/// wrk as it is run on this machine.
+#[derive(Debug)]
+pub struct Wrk<'r> {
+    /// The program.
+    pub path: &'r Path,
+    /// How it is started.
+    pub launcher: &'r Launcher,
+    /// Where its script goes.
+    pub scratch: &'r Scratch,
+    /// The core it runs on.
+    pub core: usize,
 }
 
 /// Where wrk is, if it is in `PATH`.
@@ -33,50 +34,53 @@ pub fn find() -> Option<PathBuf> {
         .find(|file| file.is_file())
 }
 
-/// Runs wrk against `addr` on `core` for `seconds`.
-///
-/// *Errors*: wrk failed, or reports an answer that is not 2xx or 3xx or a socket error.
-pub fn run(
-    launcher: &Launcher,
-    wrk: PathBuf,
-    scenario: &Scenario,
-    addr: SocketAddr,
-    seconds: u64,
-    core: usize,
-    scratch: &Scratch,
-) -> Result<WrkReport, Failure> {
-    let mut args: Vec<OsString> = ["-t1", "--latency"].map(OsString::from).to_vec();
-    args.push(format!("-c{}", scenario.connections).into());
-    args.push(format!("-d{seconds}s").into());
-    let is_plain = scenario.depth == 1 && scenario.targets.len() == 1;
-    if !is_plain {
-        let script = scratch.path("batch.lua");
-        fs::write(&script, SCRIPT).during(|| format!("write {}", script.display()))?;
-        args.extend(["-s".into(), script.into()]);
-    }
-    args.push(format!("http://{addr}{}", scenario.targets[0].0).into());
-    if !is_plain {
-        args.extend(["--".into(), scenario.depth.to_string().into()]);
-        args.extend(
-            scenario
-                .targets
-                .iter()
-                .map(|(path, _)| OsString::from(path)),
-        );
-    }
-    let text = launcher.run(
-        &Program {
+impl Wrk<'_> {
+    /// Loads the server on `addr` for `seconds`.
+    ///
+    /// Where it pipelines, wrk prints latencies that cannot be (zeros above larger values), so there are none then.
+    ///
+    /// *Errors*: wrk failed, or reports an answer that is not 2xx or 3xx or a socket error.
+    pub fn run(
+        &self,
+        scenario: &Scenario,
+        addr: SocketAddr,
+        seconds: u64,
+    ) -> Result<Totals, Failure> {
+        let mut args: Vec<OsString> = ["-t1", "--latency"].map(OsString::from).to_vec();
+        args.push(format!("-c{}", scenario.connections).into());
+        args.push(format!("-d{seconds}s").into());
+        let is_plain = scenario.depth == 1 && scenario.targets.len() == 1;
+        if !is_plain {
+            let script = self.scratch.path("batch.lua");
+            fs::write(&script, SCRIPT).during(|| format!("write {}", script.display()))?;
+            args.extend(["-s".into(), script.into()]);
+        }
+        args.push(format!("http://{addr}{}", scenario.targets[0].0).into());
+        if !is_plain {
+            args.extend(["--".into(), scenario.depth.to_string().into()]);
+            args.extend(
+                scenario
+                    .targets
+                    .iter()
+                    .map(|(path, _)| OsString::from(path)),
+            );
+        }
+        let program = Program {
             name: "wrk".to_owned(),
-            path: wrk,
+            path: self.path.to_owned(),
             args,
-        },
-        core,
-    )?;
-    parse(&text).map_err(|what| Failure::Tool { tool: "wrk", what })
+        };
+        let text = self.launcher.run(&program, self.core)?;
+        let totals = parse(&text).map_err(|what| Failure::Tool { tool: "wrk", what })?;
+        Ok(Totals {
+            latency: totals.latency.filter(|_| scenario.depth == 1),
+            ..totals
+        })
+    }
 }
 
 /// Reads a report printed with `--latency`.
-fn parse(text: &str) -> Result<WrkReport, String> {
+fn parse(text: &str) -> Result<Totals, String> {
     let mut answered_count = None;
     let mut rate = None;
     let mut p50_us = None;
@@ -93,11 +97,13 @@ fn parse(text: &str) -> Result<WrkReport, String> {
         }
     }
     let missing = |what: &str| format!("no {what} in its report:\n{text}");
-    Ok(WrkReport {
+    Ok(Totals {
         answered_count: answered_count.ok_or_else(|| missing("count of requests"))?,
         rate: rate.ok_or_else(|| missing("rate"))?,
-        p50_us: p50_us.ok_or_else(|| missing("median"))?,
-        p99_us: p99_us.ok_or_else(|| missing("99th percentile"))?,
+        latency: Some(Latency {
+            p50_us: p50_us.ok_or_else(|| missing("median"))?,
+            p99_us: p99_us.ok_or_else(|| missing("99th percentile"))?,
+        }),
     })
 }
 

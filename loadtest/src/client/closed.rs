@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use hdrhistogram::Histogram;
 
 use crate::client::expect::{Exchange, Expectation};
-use crate::client::latency_histogram;
 use crate::client::link::{Link, Received};
 use crate::client::poller::Poller;
+use crate::client::{Latency, Totals, latency_histogram};
 use crate::failure::{During, Failure};
 
 /// A server that answers nothing for so long hangs.
@@ -59,6 +59,24 @@ impl Report {
     /// Answers a second.
     pub fn rate(&self) -> f64 {
         self.answered_count as f64 / self.elapsed.as_secs_f64()
+    }
+
+    /// A percentile of the latency in microseconds; `quantile` is 0.99 for the 99th.
+    pub fn latency_us(&self, quantile: f64) -> f64 {
+        self.latency.value_at_quantile(quantile) as f64 / 1e3
+    }
+
+    /// The report in short.
+    pub fn totals(&self) -> Totals {
+        let latency = Latency {
+            p50_us: self.latency_us(0.5),
+            p99_us: self.latency_us(0.99),
+        };
+        Totals {
+            answered_count: self.answered_count,
+            rate: self.rate(),
+            latency: Some(latency),
+        }
     }
 }
 
