@@ -1,8 +1,10 @@
 //! The ring, its simulation, tickets and blocking workers.
 
 pub mod backend;
+pub mod planted;
 pub mod port;
 pub mod ring;
+pub mod sim;
 pub mod ticket;
 #[expect(unsafe_code, reason = "creates an eventfd")]
 mod waker;
