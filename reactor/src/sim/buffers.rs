@@ -11,6 +11,8 @@ pub(super) struct Buffers {
     memory: Vec<u8>,
     buffer_bytes: usize,
     holders: Vec<Holder>,
+    /// How many buffers each kind of holder has.
+    held_counts: [usize; 4],
     /// What the kernel may take, in the order in which it takes them.
     free: VecDeque<u16>,
     /// What was released since the last `enter`; the kernel does not see it yet.
@@ -36,6 +38,7 @@ impl Buffers {
             memory: vec![POISON; usize::from(count) * buffer_bytes],
             buffer_bytes,
             holders: vec![Holder::Free; usize::from(count)],
+            held_counts: [usize::from(count), 0, 0, 0],
             free: (0..count).collect(),
             released: Vec::with_capacity(usize::from(count)),
         }
@@ -116,15 +119,11 @@ impl Buffers {
     }
 
     pub(super) fn leased_count(&self) -> usize {
-        self.count(Holder::Lease)
+        self.held_counts[Holder::Lease as usize]
     }
 
     pub(super) fn filled_count(&self) -> usize {
-        self.count(Holder::Completion)
-    }
-
-    fn count(&self, holder: Holder) -> usize {
-        self.holders.iter().filter(|&&it| it == holder).count()
+        self.held_counts[Holder::Completion as usize]
     }
 
     fn pass(&mut self, buffer: u16, from: Holder, to: Holder, wrong: Wrong) -> Result<(), Wrong> {
@@ -133,6 +132,8 @@ impl Buffers {
             return Err(wrong);
         }
         *holder = to;
+        self.held_counts[from as usize] -= 1;
+        self.held_counts[to as usize] += 1;
         Ok(())
     }
 }

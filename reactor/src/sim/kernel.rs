@@ -46,7 +46,7 @@ impl World {
                 "listener {index} has an accept in flight already"
             ));
         }
-        let armed = self.operations.open(Kind::Accept, owner, index, None);
+        let armed = self.open(Kind::Accept, owner, index, None);
         self.listeners[index].accept_seen = Some(armed);
         self.submit("accept", index, Submission::Accept(index, armed));
     }
@@ -65,7 +65,7 @@ impl World {
                 "connection {id} has a receive in flight already"
             ));
         }
-        let armed = self.operations.open(Kind::Receive, owner, id, None);
+        let armed = self.open(Kind::Receive, owner, id, None);
         self.connections[id].receive_seen = Some(armed);
         self.submit("receive", id, Submission::Receive(id, armed));
     }
@@ -85,7 +85,7 @@ impl World {
         if buffer.remaining_bytes() == 0 {
             self.bug(format_args!("connection {id} was to send nothing"));
         }
-        let armed = self.operations.open(Kind::Send, owner, id, Some(buffer));
+        let armed = self.open(Kind::Send, owner, id, Some(buffer));
         self.connections[id].send_seen = Some(armed);
         self.submit("send", id, Submission::Send(id, armed));
     }
@@ -108,7 +108,7 @@ impl World {
                 "connection {id} was closed before its send had ended"
             ));
         }
-        let armed = self.operations.open(Kind::Close, owner, id, None);
+        let armed = self.open(Kind::Close, owner, id, None);
         self.submit("close", id, Submission::Close(id, armed));
     }
 
@@ -315,7 +315,8 @@ impl World {
             }
             let buffer = self
                 .operations
-                .sending(armed)
+                .find(armed.ticket)
+                .and_then(|operation| operation.buffer.as_ref())
                 .expect("a send in flight has its operation, and that its buffer");
             let len = self
                 .faults

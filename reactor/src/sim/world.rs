@@ -7,8 +7,9 @@ use std::rc::Weak;
 
 use cutaway_scheduler::{Clock, ManualClock, Nanos};
 
+use crate::inflight::Inflight;
 use crate::planted;
-use crate::ring::{Completion, Errno, Lease, Received, RingStats, Socket};
+use crate::ring::{Completion, Errno, Lease, Owner, Received, RingStats, SendBuffer, Socket};
 
 use super::SimConfig;
 use super::buffers::{Buffers, Wrong};
@@ -17,7 +18,7 @@ use super::fault::{Fault, Faults};
 use super::kernel::{Listener, Submission};
 use super::log::Log;
 use super::network::Connection;
-use super::operation::{Found, Kind, Operations};
+use super::operation::{Armed, Kind, Operation};
 use super::random::Stream;
 
 /// Everything behind the seam.
@@ -37,7 +38,9 @@ pub(super) struct World {
     pub(super) connections: Vec<Connection>,
     /// The connection behind each descriptor.
     pub(super) files: Vec<Option<usize>>,
-    pub(super) operations: Operations,
+    /// The same table as the real ring's.
+    pub(super) operations: Inflight<Operation>,
+    opened_count: u64,
     pub(super) buffers: Buffers,
     pub(super) workers: Vec<Weak<dyn Worker>>,
 
@@ -84,7 +87,8 @@ impl World {
             listeners: Vec::new(),
             connections: Vec::new(),
             files: Vec::new(),
-            operations: Operations::default(),
+            operations: Inflight::with_capacity(64),
+            opened_count: 0,
             buffers: Buffers::new(config.buffers_count, config.buffer_bytes),
             workers: Vec::new(),
             submissions: Vec::new(),
@@ -131,6 +135,26 @@ impl World {
     /// When something that is sent now arrives.
     pub(super) fn after_network(&mut self) -> Nanos {
         self.now() + delay(&mut self.network, self.config.latency_max)
+    }
+
+    /// Enters an operation into the table.
+    pub(super) fn open(
+        &mut self,
+        kind: Kind,
+        owner: Owner,
+        target: usize,
+        buffer: Option<SendBuffer>,
+    ) -> Armed {
+        self.opened_count += 1;
+        let serial = self.opened_count;
+        let ticket = self.operations.insert(Operation {
+            kind,
+            owner,
+            target,
+            buffer,
+            serial,
+        });
+        Armed { ticket, serial }
     }
 
     pub(super) fn submit(&mut self, name: &str, target: usize, submission: Submission) {
@@ -388,22 +412,18 @@ impl World {
                 more,
             } => (armed, result, more),
         };
-        let (kind, owner, target) = match self.operations.find(armed) {
-            Found::Tenant {
-                kind,
-                owner,
-                target,
-            } => (kind, owner, target),
-            Found::Stale => return None,
-            Found::Stranger { kind } => self.bug(format_args!(
+        let operation = self.operations.find(armed.ticket)?;
+        let (kind, owner, target) = (operation.kind, operation.owner, operation.target);
+        if operation.serial != armed.serial {
+            self.bug(format_args!(
                 "a stale completion was taken for the one of a {kind:?} that is still in flight"
-            )),
-        };
+            ));
+        }
         let buffer = if more {
             None
         } else {
             self.operations
-                .close(armed)
+                .remove(armed.ticket)
                 .and_then(|operation| operation.buffer)
         };
         let number = match result {

@@ -200,7 +200,7 @@ impl<R: Ring, P: WorkerPort<Job>, C: Clock> Echo<R, P, C> {
                 let slot = &mut self.connections[owner.index() as usize];
                 assert_eq!(slot.generation, owner.generation());
                 assert!(slot.connection.take().is_some_and(|it| it.is_closing));
-                slot.generation = slot.generation.checked_add(1).unwrap();
+                slot.generation = slot.generation.checked_add(1).expect("a run is short");
             }
             Completion::Heartbeat => self.counts.heartbeats += 1,
             Completion::Timer => {
