@@ -11,6 +11,8 @@ use echo::{Disk, Echo, EchoCounts};
 
 #[path = "sim/echo.rs"]
 mod echo;
+#[path = "sim/rules.rs"]
+mod rules;
 
 /// What a run shows to the outside.
 #[derive(Debug, PartialEq, Eq)]
@@ -232,8 +234,6 @@ mod canary {
     use super::*;
 
     fn first_caught(bug: Bug) -> (u64, String) {
-        let hook = std::panic::take_hook();
-        std::panic::set_hook(Box::new(|_| {}));
         let caught = (0..SEEDS).find_map(|seed| {
             let planted = plant(bug);
             let outcome = catch_unwind(AssertUnwindSafe(|| run(seed, FaultPlan::all(), false)));
@@ -245,7 +245,6 @@ mod canary {
                 .unwrap_or_default();
             Some((seed, text))
         });
-        std::panic::set_hook(hook);
         caught.unwrap_or_else(|| panic!("{bug:?} was never caught"))
     }
 
