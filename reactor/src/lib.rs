@@ -9,8 +9,10 @@ pub mod buffers;
 )]
 pub mod clock;
 pub mod inflight;
+pub mod planted;
 pub mod port;
 pub mod ring;
+pub mod sim;
 pub mod ticket;
 #[expect(unsafe_code, reason = "lends memory to the kernel")]
 pub mod uring;
