@@ -57,24 +57,55 @@ impl Held for Ordered {
     }
 }
 
-impl Held for BinaryHeap<Reverse<(u64, u32)>> {
-    fn put(&mut self, _: ClassId, deadline: u64, item: u32) {
-        self.push(Reverse((deadline, item)));
-    }
+/// The same job for a heap: earliest deadline first, those that are equal in the order they came,
+/// and the class comes back with the item.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Entry {
+    deadline: u64,
+    arrival: u64,
+    class: ClassId,
+    item: u32,
+}
 
-    fn take(&mut self, _: u64) -> u32 {
-        self.pop().expect("the heap is never empty").0.1
+/// A heap and the number that makes its order stable.
+#[derive(Default)]
+struct Heap<H> {
+    heap: H,
+    arrival: u64,
+}
+
+impl<H> Heap<H> {
+    fn entry(&mut self, class: ClassId, deadline: u64, item: u32) -> Entry {
+        self.arrival += 1;
+        Entry {
+            deadline,
+            arrival: self.arrival,
+            class,
+            item,
+        }
     }
 }
 
-impl<const N: usize> Held for heapless::BinaryHeap<(u64, u32), heapless::binary_heap::Min, N> {
-    fn put(&mut self, _: ClassId, deadline: u64, item: u32) {
-        let pushed = self.push((deadline, item));
-        pushed.expect("the heap is never fuller than its depth");
+impl Held for Heap<BinaryHeap<Reverse<Entry>>> {
+    fn put(&mut self, class: ClassId, deadline: u64, item: u32) {
+        let entry = self.entry(class, deadline, item);
+        self.heap.push(Reverse(entry));
     }
 
     fn take(&mut self, _: u64) -> u32 {
-        self.pop().expect("the heap is never empty").1
+        self.heap.pop().expect("the heap is never empty").0.item
+    }
+}
+
+impl<const N: usize> Held for Heap<heapless::BinaryHeap<Entry, heapless::binary_heap::Min, N>> {
+    fn put(&mut self, class: ClassId, deadline: u64, item: u32) {
+        let entry = self.entry(class, deadline, item);
+        let pushed = self.heap.push(entry);
+        assert!(pushed.is_ok(), "the heap is never fuller than its depth");
+    }
+
+    fn take(&mut self, _: u64) -> u32 {
+        self.heap.pop().expect("the heap is never empty").item
     }
 }
 
@@ -165,7 +196,7 @@ fn heapless_at<const N: usize>(
     group: &str,
     deadlines: fn() -> Deadlines,
 ) {
-    let heap = heapless::BinaryHeap::<_, heapless::binary_heap::Min, N>::new();
+    let heap = Heap::<heapless::BinaryHeap<_, heapless::binary_heap::Min, N>>::default();
     hold(
         criterion,
         group,
@@ -195,7 +226,7 @@ fn fixed_class(criterion: &mut Criterion) {
             queue,
             Deadlines::of_classes(),
         );
-        let heap = BinaryHeap::with_capacity(depth);
+        let heap = Heap::<BinaryHeap<_>>::default();
         hold(
             criterion,
             group,
@@ -221,7 +252,7 @@ fn own_deadline(criterion: &mut Criterion) {
             queue,
             Deadlines::own(),
         );
-        let heap = BinaryHeap::with_capacity(depth);
+        let heap = Heap::<BinaryHeap<_>>::default();
         hold(
             criterion,
             group,

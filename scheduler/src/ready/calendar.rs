@@ -87,7 +87,7 @@ impl Calendar {
     ///
     /// # Panics
     /// There is none.
-    #[inline]
+    #[inline(never)]
     pub(super) fn take_first<T>(&mut self, pool: &mut Pool<T>) -> u32 {
         let place = self.first as usize & self.mask();
         let bucket = &mut self.buckets[place];

@@ -76,8 +76,7 @@ impl Lane {
                 self.calendar_due = Due::new(deadline, Source::Calendar, self.class);
             }
         } else {
-            self.outside.push(Reverse((deadline, node)));
-            self.outside_due = self.due_outside();
+            self.push_outside(deadline, node);
         }
         self.due()
     }
@@ -96,11 +95,7 @@ impl Lane {
                 self.calendar_due = self.due_of(pool, self.calendar.first(), Source::Calendar);
                 node
             }
-            Source::Outside => {
-                let node = self.outside.pop().map(|Reverse((_, node))| node);
-                self.outside_due = self.due_outside();
-                node.expect("what is due outside lies in the heap")
-            }
+            Source::Outside => self.take_outside(),
         }
     }
 
@@ -108,6 +103,22 @@ impl Lane {
     #[inline]
     pub(super) fn due(&self) -> Due {
         self.fifo_due.or(self.calendar_due).or(self.outside_due)
+    }
+
+    // The heap's code is kept out of the way of the two others, which need the registers.
+    #[cold]
+    #[inline(never)]
+    fn push_outside(&mut self, deadline: Nanos, node: u32) {
+        self.outside.push(Reverse((deadline, node)));
+        self.outside_due = self.due_outside();
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn take_outside(&mut self) -> u32 {
+        let node = self.outside.pop().map(|Reverse((_, node))| node);
+        self.outside_due = self.due_outside();
+        node.expect("what is due outside lies in the heap")
     }
 
     fn due_of<T>(&self, pool: &Pool<T>, first: Option<u32>, source: Source) -> Due {
