@@ -1,1 +1,2 @@
 //! An HTTP engine you can see inside.
+pub mod timeline;
