@@ -4,3 +4,4 @@ pub mod effect;
 pub mod http;
 pub mod limits;
 pub mod route;
+pub mod timeline;
