@@ -3,6 +3,7 @@
 pub mod ctx;
 pub mod effect;
 pub mod http;
+pub mod limits;
 pub mod response;
 pub mod route;
 mod routes;

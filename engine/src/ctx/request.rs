@@ -88,18 +88,18 @@ impl<'r> Request<'r> {
     }
 
     /// The request-target as it came.
-    pub fn target(&self) -> &'r [u8] {
-        self.bytes(self.target)
+    pub fn target(&self) -> &'r str {
+        self.target.text(self.head)
     }
 
     /// The path as it came, not percent-decoded.
-    pub fn path(&self) -> &'r [u8] {
-        self.bytes(self.path)
+    pub fn path(&self) -> &'r str {
+        self.path.text(self.head)
     }
 
     /// The query as it came, without the question mark.
-    pub fn query(&self) -> Option<&'r [u8]> {
-        self.query.map(|query| self.bytes(query))
+    pub fn query(&self) -> Option<&'r str> {
+        self.query.map(|query| query.text(self.head))
     }
 
     /// The content.
@@ -115,7 +115,7 @@ impl<'r> Request<'r> {
 
     /// All field lines in the order they came: names as they were written, and values.
     pub fn fields(&self) -> impl Iterator<Item = (&'r [u8], &'r [u8])> + '_ {
-        (self.fields.iter()).map(|field| (self.bytes(field.name), self.bytes(field.value)))
+        (self.fields.iter()).map(|field| (field.name.of(self.head), field.value.of(self.head)))
     }
 
     /// A path parameter, percent-decoded; none where the pattern has no such parameter or the bytes
@@ -145,13 +145,6 @@ impl<'r> Request<'r> {
     /// A path parameter as it came.
     pub fn param_bytes(&self, name: &str) -> Option<&'r [u8]> {
         let param = self.params.iter().find(|param| param.name == name)?;
-        Some(self.bytes(param.text))
-    }
-
-    /// # Panics
-    /// The span is not one of this head: the parser and the head disagree.
-    fn bytes(&self, span: Span) -> &'r [u8] {
-        let start = span.start as usize;
-        &self.head[start..start + span.len as usize]
+        Some(param.text.of(self.head))
     }
 }
