@@ -14,7 +14,9 @@ pub mod body;
 pub mod connection;
 mod field;
 pub mod head;
+mod octet;
 mod refusal;
+mod target;
 
 pub use body::Framing;
 pub use connection::{Connection, Event};
