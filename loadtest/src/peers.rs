@@ -6,11 +6,14 @@ use std::net::SocketAddr;
 
 use crate::failure::Failure;
 
+#[expect(unsafe_code, reason = "lends memory to the kernel")]
+pub mod bare;
 #[cfg(feature = "peers")]
 pub mod hyper;
 
 /// The peers of this build.
 pub const PEERS: &[&str] = &[
+    "bare",
     #[cfg(feature = "peers")]
     "hyper",
 ];
@@ -40,6 +43,7 @@ pub fn serve(name: &str, addr: SocketAddr, core: usize) -> Result<(), Failure> {
     ensure_present(name)?;
     crate::process::pin_to(core)?;
     match name {
+        "bare" => bare::serve(addr),
         #[cfg(feature = "peers")]
         "hyper" => hyper::serve(addr),
         _ => unreachable!("every name in PEERS has its arm: {name} on {addr}"),

@@ -18,6 +18,8 @@ use crate::failure::{During, Failure};
 
 /// A server that does not listen by then never will.
 const READY_MAX: Duration = Duration::from_secs(20);
+/// A ring is torn down within milliseconds of its process, on a busy machine within tens.
+const RELEASE_MAX: Duration = Duration::from_secs(1);
 /// How often a state without an event of its own is looked at.
 const GLANCE: Duration = Duration::from_millis(5);
 
@@ -177,12 +179,23 @@ pub fn pin_to(core: usize) -> Result<(), Failure> {
 
 /// Refuses an address on which somebody listens.
 ///
+/// It looks for up to a second: a killed server's io_uring lets go of its listener only after the process has ended, when
+/// the kernel comes to it.
+///
 /// *Errors*: [`Failure::PortTaken`], or the system's.
 pub fn ensure_free(addr: SocketAddr) -> Result<(), Failure> {
-    match TcpListener::bind(addr) {
-        Ok(_) => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::AddrInUse => Err(Failure::PortTaken { addr }),
-        Err(error) => Err(error).during(|| format!("try {addr}")),
+    let started_at = Instant::now();
+    loop {
+        match TcpListener::bind(addr) {
+            Ok(_) => return Ok(()),
+            Err(error) if error.kind() != io::ErrorKind::AddrInUse => {
+                return Err(error).during(|| format!("try {addr}"));
+            }
+            Err(_) if started_at.elapsed() > RELEASE_MAX => {
+                return Err(Failure::PortTaken { addr });
+            }
+            Err(_) => sleep(Duration::from_millis(5)),
+        }
     }
 }
 
