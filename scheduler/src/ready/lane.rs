@@ -83,8 +83,8 @@ impl Lane {
 
     /// Takes out the node that is due next in the named place.
     #[inline]
-    pub(super) fn take<T>(&mut self, pool: &mut Pool<T>, source: Source) -> u32 {
-        match source {
+    pub(super) fn take<T>(&mut self, pool: &mut Pool<T>, due: Due) -> u32 {
+        match due.source() {
             Source::Fifo => {
                 let node = pool.detach_first(&mut self.fifo);
                 self.fifo_due = self.due_of(pool, self.fifo.first(), Source::Fifo);
