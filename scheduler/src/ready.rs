@@ -80,7 +80,7 @@ impl<T> ReadyQueue<T> {
         if !self.lanes[class.index()].is_in_order(deadline) {
             return self.push_out_of_order(class, deadline, item);
         }
-        let node = self.admit(class, deadline, item)?;
+        let node = self.admit(class, item)?;
         let lane = &mut self.lanes[class.index()];
         self.due[class.index()] = lane.push(&mut self.pool, deadline, node);
         Ok(())
@@ -101,7 +101,7 @@ impl<T> ReadyQueue<T> {
         deadline: Nanos,
         item: T,
     ) -> Result<(), Full<T>> {
-        let node = self.admit(class, deadline, item)?;
+        let node = self.admit(class, item)?;
         self.stats.class_mut(class.index()).ordered_count += 1;
         let lane = &mut self.lanes[class.index()];
         self.due[class.index()] = lane.push_ordered(&mut self.pool, deadline, node, self.now);
@@ -118,9 +118,9 @@ impl<T> ReadyQueue<T> {
         let class = due.class()?;
         let index = class.index();
         let lane = &mut self.lanes[index];
-        let node = lane.take(&mut self.pool, due);
+        let (deadline, node) = lane.take(&mut self.pool, due);
         self.due[index] = lane.due();
-        let (deadline, item) = self.pool.release(node);
+        let item = self.pool.release(node);
         self.len -= 1;
         let expired = deadline <= now;
         let stats = self.stats.class_mut(index);
@@ -163,9 +163,9 @@ impl<T> ReadyQueue<T> {
     }
 
     /// Gives the item a node of the pool and counts it, or refuses it.
-    fn admit(&mut self, class: ClassId, deadline: Nanos, item: T) -> Result<u32, Full<T>> {
+    fn admit(&mut self, class: ClassId, item: T) -> Result<u32, Full<T>> {
         let stats = self.stats.class_mut(class.index());
-        match self.pool.acquire(deadline, item) {
+        match self.pool.acquire(item) {
             Ok(node) => {
                 stats.pushed_count += 1;
                 self.len += 1;
