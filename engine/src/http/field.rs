@@ -1,0 +1,1 @@
+//! Field values the engine itself must understand.

@@ -1,0 +1,19 @@
+//! What a shard runs on: a ring, a clock and ports to workers that belong together.
+//!
+//! The shard is generic over this one trait, so that the code under simulation is the code that
+//! serves.
+
+use cutaway_scheduler::Clock;
+
+use crate::port::WorkerPort;
+use crate::ring::Ring;
+
+/// A family of parts that share one notion of time.
+pub trait Backend: 'static {
+    /// What receives and sends.
+    type Ring: Ring;
+    /// What tells the time; timers of the ring are set on it.
+    type Clock: Clock;
+    /// What takes blocking jobs.
+    type Port<J: Send + 'static>: WorkerPort<J>;
+}

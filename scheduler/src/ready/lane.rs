@@ -1,0 +1,135 @@
+//! What waits of one class: a FIFO, and beside it what has to be sorted.
+//!
+//! Sorted is by a calendar for deadlines within its window, and by a heap for those outside. The
+//! window is as wide as the class's own deadline, so a resumed request lies in it. Outside lie
+//! routes with a longer deadline of their own, and what was late already when it came. They stay in
+//! the heap until they are taken: the heads are compared, nothing is ever moved over.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use super::calendar::Calendar;
+use super::due::{Due, Source};
+use super::pool::{List, Pool};
+use crate::class::ClassId;
+use crate::time::Nanos;
+
+#[derive(Debug)]
+pub(super) struct Lane {
+    class: ClassId,
+    fifo: List,
+    fifo_due: Due,
+    /// The deadline of the FIFO's last item. Says nothing while the FIFO is empty.
+    fifo_last: Nanos,
+    calendar: Calendar,
+    calendar_due: Due,
+    outside: BinaryHeap<Reverse<(Nanos, u32)>>,
+    outside_due: Due,
+}
+
+impl Lane {
+    /// An empty lane for a class with this relative deadline. The heap's memory is reserved for all
+    /// nodes there are; the kernel gives it only when it is first touched.
+    pub(super) fn new(class: ClassId, deadline: Nanos, nodes_max: usize) -> Lane {
+        Lane {
+            class,
+            fifo: List::EMPTY,
+            fifo_due: Due::NOTHING,
+            fifo_last: Nanos::ZERO,
+            calendar: Calendar::new(deadline),
+            calendar_due: Due::NOTHING,
+            outside: BinaryHeap::with_capacity(nodes_max),
+            outside_due: Due::NOTHING,
+        }
+    }
+
+    /// Whether an item with this deadline may stand at the FIFO's end.
+    #[inline]
+    pub(super) fn is_in_order(&self, deadline: Nanos) -> bool {
+        self.fifo.is_empty() || deadline >= self.fifo_last
+    }
+
+    /// Puts a node at the FIFO's end. Gives what is due next.
+    #[inline]
+    pub(super) fn push<T>(&mut self, pool: &mut Pool<T>, deadline: Nanos, node: u32) -> Due {
+        debug_assert!(self.is_in_order(deadline), "the caller asked first");
+        self.fifo_last = deadline;
+        if self.fifo.is_empty() {
+            self.fifo_due = Due::new(deadline, Source::Fifo, self.class);
+        }
+        pool.append(&mut self.fifo, node);
+        self.due()
+    }
+
+    /// Sorts a node in. Gives what is due next.
+    #[inline]
+    pub(super) fn push_ordered<T>(
+        &mut self,
+        pool: &mut Pool<T>,
+        deadline: Nanos,
+        node: u32,
+        now: Nanos,
+    ) -> Due {
+        // The window is moved only when it is in the way, so that the common push does not search.
+        if self.calendar.covers(deadline) || self.calendar.advance(now).covers(deadline) {
+            if self.calendar.push(pool, deadline, node) {
+                self.calendar_due = Due::new(deadline, Source::Calendar, self.class);
+            }
+        } else {
+            self.push_outside(deadline, node);
+        }
+        self.due()
+    }
+
+    /// Takes out the node that is due next in the named place.
+    #[inline]
+    pub(super) fn take<T>(&mut self, pool: &mut Pool<T>, source: Source) -> u32 {
+        match source {
+            Source::Fifo => {
+                let node = pool.detach_first(&mut self.fifo);
+                self.fifo_due = self.due_of(pool, self.fifo.first(), Source::Fifo);
+                node
+            }
+            Source::Calendar => {
+                let node = self.calendar.take_first(pool);
+                self.calendar_due = self.due_of(pool, self.calendar.first(), Source::Calendar);
+                node
+            }
+            Source::Outside => self.take_outside(),
+        }
+    }
+
+    /// What is due next of all.
+    #[inline]
+    pub(super) fn due(&self) -> Due {
+        self.fifo_due.or(self.calendar_due).or(self.outside_due)
+    }
+
+    // The heap's code is kept out of the way of the two others, which need the registers.
+    #[cold]
+    #[inline(never)]
+    fn push_outside(&mut self, deadline: Nanos, node: u32) {
+        self.outside.push(Reverse((deadline, node)));
+        self.outside_due = self.due_outside();
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn take_outside(&mut self) -> u32 {
+        let node = self.outside.pop().map(|Reverse((_, node))| node);
+        self.outside_due = self.due_outside();
+        node.expect("what is due outside lies in the heap")
+    }
+
+    fn due_of<T>(&self, pool: &Pool<T>, first: Option<u32>, source: Source) -> Due {
+        first.map_or(Due::NOTHING, |node| {
+            Due::new(pool.deadline(node), source, self.class)
+        })
+    }
+
+    fn due_outside(&self) -> Due {
+        (self.outside.peek()).map_or(Due::NOTHING, |Reverse((deadline, _))| {
+            Due::new(*deadline, Source::Outside, self.class)
+        })
+    }
+}
