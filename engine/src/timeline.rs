@@ -13,7 +13,10 @@
 //! Nothing here reads a clock, starts a thread or touches a socket: every function is handed the
 //! time. Only [`Exporter::run`] blocks, on a thread the server starts for it.
 
+mod departure;
 mod exporter;
+mod kept;
+mod law;
 mod mark;
 mod print;
 mod recorder;
@@ -21,14 +24,14 @@ mod span;
 
 use cutaway_scheduler::Nanos;
 
+pub use departure::{Departure, Ending, Exchange, half_of};
 pub use exporter::{Exporter, ExporterStats};
+pub use kept::{KeepReasons, KeptRecord};
+pub use law::{Tiling, Violation, law};
 pub use mark::{Change, Mark, MarkKind, Stage};
 pub use print::{Names, render};
-pub use recorder::{
-    Departure, Ending, Exchange, KeepReasons, KeptRecord, Recorder, RecorderConfig, RecorderStats,
-    TraceMode, UnknownTraceMode, half_of,
-};
-pub use span::{Span, SpanKind, Tiling, Violation, law, spans};
+pub use recorder::{Recorder, RecorderConfig, RecorderStats, TraceMode, UnknownTraceMode};
+pub use span::{Span, SpanKind, spans};
 
 /// The running totals of a request's time, one a [`Stage`].
 pub type StageSums = [u64; Stage::COUNT];

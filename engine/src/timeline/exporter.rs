@@ -1,8 +1,8 @@
 //! The way of kept requests off the shards: one thread drains every shard's ring and prints.
 //!
 //! This file starts no thread: the server does, and runs [`Exporter::run`] on it. The shards never
-//! wait for it. While records come in, it looks every 50 ms and no shard ever makes a system call
-//! for it; once a second has passed without one, it sleeps until a shard wakes it, so that an idle
+//! wait for it. While records come in, it looks every 50 ms, and a shard makes a system call for it
+//! only where half a ring has piled up since; once a second has passed without one, it sleeps until a shard wakes it, so that an idle
 //! process uses no CPU.
 
 use std::fmt;
@@ -12,8 +12,9 @@ use std::sync::{Arc, OnceLock};
 use std::thread::Thread;
 use std::time::Duration;
 
+use crate::timeline::kept::KeptRecord;
 use crate::timeline::print::{Names, render};
-use crate::timeline::recorder::{KeptRecord, Recorder, RecorderConfig};
+use crate::timeline::recorder::{Recorder, RecorderConfig};
 
 /// Drains the recorders of all shards and prints what they kept.
 pub struct Exporter {
@@ -152,11 +153,12 @@ impl Ringer {
             // One of several shards makes the call.
             && self.0.is_asleep.swap(false, Ordering::Relaxed)
         {
-            self.unpark();
+            self.hurry();
         }
     }
 
-    fn unpark(&self) {
+    /// Makes the exporter look now, whether it sleeps or rests between two looks.
+    pub(super) fn hurry(&self) {
         // Before the exporter runs there is nobody to wake, and it looks before it first sleeps.
         if let Some(thread) = self.0.thread.get() {
             thread.unpark();
@@ -166,7 +168,7 @@ impl Ringer {
 
 impl Drop for Ringer {
     fn drop(&mut self) {
-        self.unpark();
+        self.hurry();
     }
 }
 

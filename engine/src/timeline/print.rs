@@ -17,8 +17,8 @@ use std::fmt::{self, Write};
 
 use cutaway_scheduler::Nanos;
 
+use crate::timeline::kept::{KeepReasons, KeptRecord};
 use crate::timeline::mark::{Mark, MarkKind, Stage};
-use crate::timeline::recorder::{KeepReasons, KeptRecord};
 use crate::timeline::span::{Span, SpanKind, spans};
 
 /// What the numbers in a record are called.
