@@ -13,7 +13,8 @@
 
 mod connection;
 mod core;
-//HOST
+#[expect(unsafe_code, reason = "an eventfd passes into glommio's hands")]
+pub(crate) mod host;
 mod intake;
 mod outlet;
 mod reply;

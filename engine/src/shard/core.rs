@@ -9,13 +9,13 @@ use std::sync::Arc;
 use cutaway_reactor::{Backend, Errno, ListenerId, Ring, Socket, Ticket};
 use cutaway_scheduler::{Clock, Nanos, ReadyQueue, Wheel};
 
-use super::connection::{Close, Connection, Ending, Upload};
+use super::connection::{Close, Connection, Upload};
 use super::request::{Phase, Request};
 use super::stats::ShardStats;
 use super::table::Table;
 use crate::effect::sqlite::{SqliteEffects, SqliteJob};
 use crate::http::FieldSpan;
-use crate::http::date::DateCache;
+use crate::http::date::{ImfFixdate, imf_fixdate};
 use crate::limits::Limits;
 use crate::routes::BuiltRoutes;
 use crate::step::{Fail, Failure};
@@ -63,7 +63,9 @@ pub(crate) struct Core<B: Backend> {
     /// Jobs that have not come back, those of cancelled requests included.
     pub(super) job_count: usize,
     pub(super) recorder: Recorder,
-    pub(super) date: DateCache,
+    pub(super) date: ImfFixdate,
+    /// Up to when `date` is this second's.
+    date_until: Nanos,
     pub(super) dirty: Vec<Ticket>,
     pub(super) sequence: u64,
     pub(super) drain_until: Option<Nanos>,
@@ -102,7 +104,8 @@ impl<B: Backend> Core<B> {
             effects,
             job_count: 0,
             recorder,
-            date: DateCache::new(),
+            date: imf_fixdate(0),
+            date_until: Nanos::ZERO,
             dirty: Vec::new(),
             sequence: 0,
             drain_until: None,
@@ -120,6 +123,16 @@ impl<B: Backend> Core<B> {
     pub(super) fn read_clock(&mut self) -> Nanos {
         self.reading = self.clock.now();
         self.reading
+    }
+
+    /// Makes the Date field's value anew where its second is over.
+    pub(super) fn refresh_date(&mut self) {
+        const SECOND: u64 = 1_000_000_000;
+        if self.reading >= self.date_until {
+            let unix_now = B::unix_now(&self.clock).as_u64();
+            self.date = imf_fixdate(unix_now / SECOND);
+            self.date_until = self.reading + Nanos(SECOND - unix_now % SECOND);
+        }
     }
 
     pub(super) fn listen(&mut self, ring: &mut B::Ring, id: ListenerId) {

@@ -42,11 +42,13 @@ impl<B: Backend> Core<B> {
         if connection.is_sending || matches!(connection.ending, Ending::Aborting(_)) {
             return;
         }
-        let (Some(socket), Some(buffer)) = (&connection.socket, connection.outbox.pop_front())
-        else {
+        if connection.socket.is_none() {
             return;
-        };
+        }
+        let Some(buffer) = connection.outbox.pop_front() else { return };
         connection.is_sending = true;
+        connection.begin_departures(buffer.remaining_bytes(), self.reading);
+        let Some(socket) = &connection.socket else { return };
         ring.send(socket, ticket, buffer);
     }
 
@@ -174,13 +176,8 @@ impl<B: Backend> Core<B> {
     fn depart(&mut self, ticket: Ticket) {
         let now = self.reading;
         let Some(connection) = self.connections.get_mut(ticket) else { return };
-        while let Some(departure) = connection.departures.front() {
-            if departure.end_offset() > connection.sent_bytes {
-                return;
-            }
-            if let Some(departure) = connection.departures.pop_front() {
-                self.recorder.finish(departure, TimelineEnding::Written, now);
-            }
+        while let Some(departure) = connection.next_departed() {
+            self.recorder.finish(departure, TimelineEnding::Written, now);
         }
     }
 

@@ -41,7 +41,7 @@ impl<B: Backend> Core<B> {
     /// Encodes a request's response into its connection, or behind the replies it waits for; then
     /// ends the request. Its arena is free again before a byte has left.
     pub(super) fn answer(&mut self, ticket: Ticket, kind: MarkKind) {
-        let unix_seconds = self.unix_seconds();
+        self.refresh_date();
         let is_draining = self.drain_until.is_some();
         let Some(request) = self.requests.get_mut(ticket) else { return };
         let connection_ticket = request.connection;
@@ -70,7 +70,7 @@ impl<B: Backend> Core<B> {
             &mut held
         };
         let start = out.len();
-        let date = self.date.at(unix_seconds);
+        let date = &self.date;
         let body = write_response(out, &response, date, field, request.method, &request.allow);
         let head_bytes = out.len() - start;
         drop(response);
@@ -78,7 +78,7 @@ impl<B: Backend> Core<B> {
         self.reading = self.clock.now();
         let now = self.reading;
         request.timeline.stamp(MarkKind::Encoded, now, 0, (head_bytes + body.len()) as u64);
-        let mut departure = self.recorder.fold(&request.timeline, &request.exchange(status.code(), connection.encoded_bytes + (head_bytes + body.len()) as u64));
+        let mut departure = self.recorder.fold(&request.timeline, &request.exchange(status.code()));
         if is_next {
             connection.pipeline.pop_front();
             connection.encoded_bytes += (head_bytes + body.len()) as u64;
@@ -143,7 +143,7 @@ impl<B: Backend> Core<B> {
         let Some(request) = self.requests.get_mut(ticket) else { return };
         self.stats.cancelled_count += 1;
         let mut timeline = std::mem::take(&mut request.timeline);
-        self.recorder.abandon(&mut timeline, &request.exchange(0, 0), ending, now);
+        self.recorder.abandon(&mut timeline, &request.exchange(0), ending, now);
         request.timeline = timeline;
         self.end_request(ticket);
     }
@@ -227,13 +227,13 @@ impl<B: Backend> Core<B> {
 
     /// The machine is full: a reply that needs no slot.
     pub(super) fn refuse_preformatted(&mut self, ticket: Ticket, keep_alive: bool) {
-        let unix_seconds = self.unix_seconds();
+        self.refresh_date();
         let now = self.reading;
         let Some(connection) = self.connections.get_mut(ticket) else { return };
         self.stats.refused_slot_count += 1;
         self.stats.reply_count[5] += 1;
         let mut head = self.spare_buffers.pop().unwrap_or_default();
-        encode::overloaded(&mut head, self.date.at(unix_seconds), keep_alive);
+        encode::overloaded(&mut head, &self.date, keep_alive);
         let held = HeldReply { head, body: Bytes::new(), departure: None };
         connection.pipeline.push_back(Reply::Held(held));
         connection.release_held(&mut self.spare_buffers, now);

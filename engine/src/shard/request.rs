@@ -130,7 +130,7 @@ impl Request {
     }
 
     /// What its timeline says of it when it ends with this status.
-    pub fn exchange(&self, status: u16, end_offset: u64) -> Exchange<'_> {
+    pub fn exchange(&self, status: u16) -> Exchange<'_> {
         Exchange {
             request_id: self.sequence,
             method: self.method.name(),
@@ -139,7 +139,6 @@ impl Request {
             status,
             deadline: self.deadline,
             slow_after: self.slow_after,
-            end_offset,
         }
     }
 }

@@ -172,7 +172,7 @@ impl<B: Backend> Core<B> {
 
 /// What a failed statement means for its request.
 fn failure_of(error: &SqlError) -> Failure {
-    match error.kind() {
+    match error.kind {
         SqlErrorKind::Deadline => Failure::new(Fail::Timeout, "effect", ""),
         SqlErrorKind::Busy => Failure::new(Fail::Unavailable, "database", "busy"),
         _ => Failure::error("effect", error),

@@ -81,14 +81,10 @@ impl<B: Backend> Shard<B> {
     }
 
     /// Stops accepting, closes idle connections, and lets the others end with their replies; what
-    /// is left at `deadline` is cut off.
-    pub fn drain(&mut self, deadline: Nanos) {
+    /// is left after `within` is cut off. The first call counts.
+    pub fn drain(&mut self, within: Nanos) {
+        let deadline = self.core.clock.now() + within;
         self.core.drain(&mut self.ring, deadline);
-    }
-
-    /// The present moment on the shard's clock.
-    pub fn now(&self) -> Nanos {
-        self.core.clock.now()
     }
 
     /// What the shard has counted.
