@@ -8,7 +8,7 @@ pub mod response;
 pub mod route;
 mod routes;
 pub mod step;
-//pub mod testing;
+pub mod testing;
 
 pub use ctx::{Cx, Reads, Uses, Writes};
 pub use response::Renderer;
