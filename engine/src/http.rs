@@ -14,8 +14,10 @@ pub mod body;
 pub mod connection;
 mod field;
 pub mod head;
+mod octet;
 mod refusal;
 mod status;
+mod target;
 
 pub use body::Framing;
 pub use connection::{Connection, Event};
