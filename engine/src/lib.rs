@@ -11,14 +11,15 @@ mod routes;
 mod server;
 pub mod shard;
 pub mod step;
+pub mod testing;
 pub mod timeline;
-//pub mod testing;
 
 pub use ctx::{Cx, Reads, Uses, Writes};
 pub use error::Error;
 pub use response::Renderer;
 pub use routes::{BuiltRoutes, Routes, RoutesRefusal, RoutesRefused};
 pub use server::{Engine, Running, Stopper};
+pub use timeline::TraceMode;
 pub use step::{Decision, Fail, Failure, Step};
 
 /// What a file of steps needs.

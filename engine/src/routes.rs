@@ -222,6 +222,29 @@ impl<Available> Routes<Available> {
     }
 }
 
+impl Route {
+    /// A route by itself, without resources: for a bench or a test of the runner.
+    ///
+    /// # Errors
+    /// As [`Routes::build`], for what concerns one route.
+    #[doc(hidden)]
+    pub fn alone<G, Theirs, Own>(
+        method: Method,
+        pattern: &'static str,
+        chain: Chain<G, Theirs, Own>,
+    ) -> Result<Route, Vec<RouteRefusal>> {
+        Route::build(RouteParts {
+            method,
+            pattern,
+            params: param_names(pattern),
+            settings: chain.settings,
+            entries: chain.entries,
+            resources: &[],
+            renderer: problem,
+        })
+    }
+}
+
 /// Routes that may serve. Shared by all shards.
 pub struct BuiltRoutes {
     table: Table<u16>,

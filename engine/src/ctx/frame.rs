@@ -137,6 +137,7 @@ impl Frame {
             frame: self,
             base: begun.base,
             access,
+            clauses: PhantomData,
             brand: PhantomData,
         })
     }
@@ -291,7 +292,8 @@ pub(crate) struct Window<'r, C> {
     frame: &'r Frame,
     base: NonNull<u8>,
     access: &'r Access,
-    brand: PhantomData<(fn() -> C, Cell<&'r ()>)>,
+    clauses: PhantomData<fn() -> C>,
+    brand: PhantomData<Cell<&'r ()>>,
 }
 
 impl<'r, C: Clauses> Window<'r, C> {
@@ -434,13 +436,18 @@ struct PlanId(NonZeroU64);
 pub(crate) struct Plan {
     id: PlanId,
     layout: Layout,
-    slots: Box<[SlotMeta]>,
+    slots: Slots,
 }
 
 impl Plan {
     /// The slot of a bit.
     pub(crate) fn slot_name(&self, bit: u8) -> &'static str {
-        (self.slots.get(usize::from(bit))).map_or("", |slot| slot.name)
+        (self.slots.0.get(usize::from(bit))).map_or("", |(slot, _)| slot.name)
+    }
+
+    /// An access to slots that the plan has; none where it lacks one.
+    pub(crate) fn access<C: Clauses>(&self) -> Option<Access> {
+        Access::of::<C>(self.id, Box::default(), |slot| self.slots.find(slot))
     }
 
     /// The first of these slots that the frame does not hold.
@@ -460,6 +467,27 @@ pub(crate) struct Access {
 }
 
 impl Access {
+    fn of<C: Clauses>(
+        plan: PlanId,
+        resources: Box<[u16]>,
+        place: impl FnMut(&SlotMeta) -> Option<Place>,
+    ) -> Option<Access> {
+        let mut slots = Vec::new();
+        C::Reads::metas(&mut slots);
+        C::Writes::metas(&mut slots);
+        let places: Box<[Place]> = slots.iter().map(place).collect::<Option<_>>()?;
+        let writes = (places[C::Reads::COUNT..].iter()).fold(0, |bits, place| {
+            bits | 1_u64.unbounded_shl(place.bit.into())
+        });
+        Some(Access {
+            plan,
+            signature: TypeId::of::<C>(),
+            places,
+            resources,
+            writes,
+        })
+    }
+
     /// The bits of the slots the step writes.
     pub(crate) fn writes(&self) -> u64 {
         self.writes
@@ -470,8 +498,34 @@ impl Access {
 pub(crate) struct PlanBuilder {
     id: PlanId,
     layout: Layout,
-    slots: Vec<SlotMeta>,
-    places: Vec<Place>,
+    slots: Slots,
+}
+
+/// Slots and their places; the place of a slot has its index as its bit.
+#[derive(Default)]
+struct Slots(Vec<(SlotMeta, Place)>);
+
+impl Slots {
+    fn find(&self, slot: &SlotMeta) -> Option<Place> {
+        let found = self.0.iter().find(|(known, _)| known.is(slot));
+        found.map(|(_, place)| *place)
+    }
+
+    fn find_or_add(&mut self, slot: &SlotMeta, layout: &mut Layout) -> Place {
+        if let Some(place) = self.find(slot) {
+            return place;
+        }
+        let (extended, offset) =
+            (layout.extend(slot.layout)).expect("slots take less than the address space");
+        *layout = extended;
+        // Both saturate only in a plan that `build` refuses.
+        let place = Place {
+            offset: u16::try_from(offset).unwrap_or(u16::MAX),
+            bit: u8::try_from(self.0.len()).unwrap_or(u8::MAX),
+        };
+        self.0.push((*slot, place));
+        place
+    }
 }
 
 /// Why a plan cannot be.
@@ -491,35 +545,23 @@ impl PlanBuilder {
         PlanBuilder {
             id: PlanId(id.expect("no process builds 2^64 plans")),
             layout: Layout::new::<()>(),
-            slots: Vec::new(),
-            places: Vec::new(),
+            slots: Slots::default(),
         }
     }
 
     /// The access of a step with these clauses. `resources` are the indices of `C::Uses`, in order.
     pub(crate) fn access<C: Clauses>(&mut self, resources: Box<[u16]>) -> Access {
-        let mut slots = Vec::new();
-        C::Reads::metas(&mut slots);
-        C::Writes::metas(&mut slots);
-        let places: Box<[Place]> = slots.iter().map(|slot| self.place(slot)).collect();
-        let writes = (places[C::Reads::COUNT..].iter()).fold(0, |bits, place| {
-            bits | 1_u64.unbounded_shl(place.bit.into())
-        });
-        Access {
-            plan: self.id,
-            signature: TypeId::of::<C>(),
-            places,
-            resources,
-            writes,
-        }
+        let (id, slots, layout) = (self.id, &mut self.slots, &mut self.layout);
+        Access::of::<C>(id, resources, |slot| Some(slots.find_or_add(slot, layout)))
+            .expect("a slot that is not there is added")
     }
 
     /// The plan of all slots that were asked for. A refused plan has accesses, but no frame ever
     /// begins with it, so none of them opens a window.
     pub(crate) fn build(self) -> Result<Plan, PlanRefusal> {
-        if self.slots.len() > SLOTS_MAX {
+        if self.slots.0.len() > SLOTS_MAX {
             return Err(PlanRefusal::TooManySlots {
-                count: self.slots.len(),
+                count: self.slots.0.len(),
             });
         }
         let layout = self.layout.pad_to_align();
@@ -531,25 +573,8 @@ impl PlanBuilder {
         Ok(Plan {
             id: self.id,
             layout,
-            slots: self.slots.into(),
+            slots: self.slots,
         })
-    }
-
-    fn place(&mut self, slot: &SlotMeta) -> Place {
-        if let Some(index) = self.slots.iter().position(|known| known.is(slot)) {
-            return self.places[index];
-        }
-        let (layout, offset) =
-            (self.layout.extend(slot.layout)).expect("slots take less than the address space");
-        // Both saturate only in a plan that `build` refuses.
-        let place = Place {
-            offset: u16::try_from(offset).unwrap_or(u16::MAX),
-            bit: u8::try_from(self.slots.len()).unwrap_or(u8::MAX),
-        };
-        self.layout = layout;
-        self.slots.push(*slot);
-        self.places.push(place);
-        place
     }
 }
 

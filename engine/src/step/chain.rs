@@ -40,8 +40,10 @@ use crate::effect::ResourceMeta;
 pub struct Chain<Given, Available, Own> {
     pub(crate) entries: Vec<Entry>,
     pub(crate) settings: Settings,
-    lists: PhantomData<fn() -> (Given, Available, Own)>,
+    lists: Lists<Given, Available, Own>,
 }
+
+type Lists<Given, Available, Own> = PhantomData<fn() -> (Given, Available, Own)>;
 
 /// What a chain says about its requests besides its steps.
 #[derive(Clone, Copy, Debug, Default)]
@@ -67,6 +69,7 @@ pub enum Deadline {
 pub type Written<C> = <C as Clauses>::Writes;
 
 /// A chain that begins with this step.
+#[allow(clippy::type_complexity)] // the type says what the chain knows
 pub fn chain<F, A, B, C, R, Index>(step: F) -> Chain<Nil, Written<(A, B, C)>, Written<(A, B, C)>>
 where
     F: for<'a, 'r> Fn(&'a mut Cx<'r, A, B, C>) -> R + Send + Sync + 'static,
@@ -107,7 +110,7 @@ impl<Given, Available, Own> Chain<Given, Available, Own> {
 
     /// The next step. What it reads must have been written by then, and no earlier step may write
     /// what it writes.
-    #[allow(clippy::type_complexity)] // the type says what the chain knows
+    #[allow(clippy::type_complexity)] // as above
     pub fn then<F, A, B, C, R, Index, ThisSlotAlreadyHasAWriter>(
         mut self,
         step: F,

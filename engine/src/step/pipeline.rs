@@ -463,19 +463,19 @@ impl Route {
     /// The compiler has checked the order already; it is checked again because the traits that say
     /// so are open.
     pub(crate) fn build(parts: RouteParts<'_>) -> Result<Route, Vec<RouteRefusal>> {
-        Route::build_given(parts, PlanBuilder::new(), &[])
+        Route::build_given(parts, &[])
     }
 
-    /// As [`build`](Route::build), in a plan that has the `given` slots already.
+    /// As [`build`](Route::build), with slots that somebody else puts before the first step.
     pub(crate) fn build_given(
         parts: RouteParts<'_>,
-        mut plan: PlanBuilder,
         given: &[SlotMeta],
     ) -> Result<Route, Vec<RouteRefusal>> {
         let mut refusals = refusals_of(&parts, given);
-        let mut extracted: Vec<SlotMeta> = given.to_vec();
+        let mut plan = PlanBuilder::new();
+        let mut present: Vec<SlotMeta> = given.to_vec();
         let steps = (parts.entries.into_iter())
-            .map(|entry| place_step(entry, parts.resources, &mut plan, &mut extracted))
+            .map(|entry| place_step(entry, parts.resources, &mut plan, &mut present))
             .collect();
         let pattern = parts.pattern;
         let plan = plan.build().map_err(|refusal| match refusal {
