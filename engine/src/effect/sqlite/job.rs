@@ -9,7 +9,7 @@ use crate::effect::query::SqlValue;
 use crate::effect::row::{Column, ResultBuffer, TooLarge};
 
 impl<'v> SqlValue<'v> {
-    fn column(self) -> Column<'v> {
+    pub(super) fn column(self) -> Column<'v> {
         match self {
             SqlValue::Null => Column::Null,
             SqlValue::Int(value) => Column::Int(value),
