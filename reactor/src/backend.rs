@@ -5,8 +5,11 @@
 
 use cutaway_scheduler::Clock;
 
+use crate::clock::RealClock;
 use crate::port::WorkerPort;
 use crate::ring::Ring;
+use crate::uring::Uring;
+use crate::worker::ThreadPort;
 
 /// A family of parts that share one notion of time.
 pub trait Backend: 'static {
@@ -16,4 +19,14 @@ pub trait Backend: 'static {
     type Clock: Clock;
     /// What takes blocking jobs.
     type Port<J: Send + 'static>: WorkerPort<J>;
+}
+
+/// The machine: io_uring, its clock, and threads.
+#[derive(Clone, Copy, Debug)]
+pub struct Real;
+
+impl Backend for Real {
+    type Ring = Uring;
+    type Clock = RealClock;
+    type Port<J: Send + 'static> = ThreadPort<J>;
 }
