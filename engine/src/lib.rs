@@ -2,11 +2,13 @@
 
 pub mod ctx;
 pub mod effect;
+mod error;
 pub mod http;
 pub mod limits;
 pub mod response;
 pub mod route;
 mod routes;
+pub mod shard;
 pub mod step;
 pub mod timeline;
 //pub mod testing;

@@ -13,7 +13,7 @@
 
 mod connection;
 mod core;
-pub(crate) mod host;
+//HOST
 mod intake;
 mod outlet;
 mod reply;

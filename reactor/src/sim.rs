@@ -40,6 +40,7 @@ use crate::ring::{
 };
 
 mod buffers;
+mod completion;
 mod event;
 mod fault;
 mod kernel;
@@ -147,6 +148,11 @@ impl SimRing {
         self.world.borrow().clock.clone()
     }
 
+    /// How many completions are visible, stale ones among them.
+    pub fn ready_count(&self) -> usize {
+        self.world.borrow().completions.visible_count()
+    }
+
     fn new(world: Rc<RefCell<World>>) -> SimRing {
         let buffers = usize::from(world.borrow().config.buffers_count);
         SimRing {
@@ -226,7 +232,7 @@ impl Ring for SimRing {
     }
 
     fn is_ready(&self) -> bool {
-        self.world.borrow().is_ready()
+        self.ready_count() > 0
     }
 
     fn stats(&self) -> RingStats {

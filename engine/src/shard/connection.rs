@@ -133,6 +133,8 @@ pub(super) struct Connection {
     pub is_read_closed: bool,
     /// The request after which no other is read was taken in.
     pub has_last_request: bool,
+    /// Why the last request was refused, where it was.
+    pub refused: Option<Close>,
     /// Requests and refusals in the order in which their replies must leave.
     pub pipeline: VecDeque<Reply>,
     /// A send is in flight.
@@ -165,6 +167,7 @@ impl Connection {
             is_stopping: false,
             is_read_closed: false,
             has_last_request: false,
+            refused: None,
             pipeline: VecDeque::new(),
             is_sending: false,
             outbox: VecDeque::new(),

@@ -3,19 +3,21 @@
 //! The ring stands apart so that received bytes, which live in the ring's buffers, can be parsed in
 //! place: a turn reads from the ring while it changes the core.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use cutaway_reactor::{Backend, Errno, ListenerId, Ring, Socket, Ticket};
 use cutaway_scheduler::{Clock, Nanos, ReadyQueue, Wheel};
 
 use super::connection::{Close, Connection, Ending, Upload};
-use super::request::{Parked, Phase, Request};
+use super::request::{Phase, Request};
 use super::stats::ShardStats;
 use super::table::Table;
-use crate::effect::sqlite::{SqlFinished, SqliteEffects, SqliteJob};
-use crate::http::{DateCache, FieldSpan};
+use crate::effect::sqlite::{SqliteEffects, SqliteJob};
+use crate::http::FieldSpan;
+use crate::http::date::DateCache;
 use crate::limits::Limits;
-use crate::routes::Routes;
+use crate::routes::BuiltRoutes;
 use crate::step::{Fail, Failure};
 use crate::timeline::{MarkKind, Recorder};
 
@@ -39,6 +41,9 @@ pub(super) struct Listening {
 /// How long accepting pauses after `EMFILE` and its kin: until then some connection may have closed.
 const ACCEPT_PAUSE: Nanos = Nanos::from_millis(100);
 
+/// How many connections beyond the limit are told so at once; more are closed without a word.
+const TURNED_AWAY_MAX: usize = 64;
+
 /// A shard without its ring.
 pub(crate) struct Core<B: Backend> {
     pub(super) clock: B::Clock,
@@ -46,7 +51,9 @@ pub(crate) struct Core<B: Backend> {
     /// a request never carries its neighbour's run.
     pub(super) reading: Nanos,
     pub(super) limits: Limits,
-    pub(super) routes: Arc<Routes>,
+    /// Counted twice: across the shards at their start, and on this shard for each use, because an
+    /// atomic count would be a cache line that all shards write.
+    pub(super) routes: Rc<Arc<BuiltRoutes>>,
     pub(super) listening: Vec<Listening>,
     pub(super) connections: Table<Connection>,
     pub(super) requests: Table<Box<Request>>,
@@ -76,21 +83,21 @@ impl<B: Backend> Core<B> {
     pub fn new(
         clock: B::Clock,
         limits: Limits,
-        routes: Arc<Routes>,
+        routes: Arc<BuiltRoutes>,
         effects: Vec<SqliteEffects<B::Port<SqliteJob>>>,
         recorder: Recorder,
     ) -> Core<B> {
         let reading = clock.now();
-        let timer_count_max = limits.connections_max + limits.requests_max + 8;
+        let timer_count_max = limits.connections_max + TURNED_AWAY_MAX + limits.requests_max + 8;
         Core {
             reading,
             ready: ReadyQueue::new(routes.classes(), limits.queue_depth_max),
-            timers: Wheel::new(reading, timer_count_max),
-            connections: Table::new(limits.connections_max),
+            timers: Wheel::new(timer_count_max),
+            connections: Table::new(limits.connections_max + TURNED_AWAY_MAX),
             requests: Table::new(limits.requests_max),
             clock,
             limits,
-            routes,
+            routes: Rc::new(routes),
             listening: Vec::new(),
             effects,
             job_count: 0,
@@ -163,22 +170,32 @@ impl<B: Backend> Core<B> {
 
     fn open(&mut self, ring: &mut B::Ring, socket: Socket) {
         self.stats.accepted_count += 1;
-        let connection = Connection::new(socket, self.reading);
-        match self.connections.insert(connection) {
+        let is_over = self.connections.len() >= self.limits.connections_max;
+        match self.connections.insert(Connection::new(socket, self.reading)) {
             Ok(ticket) => {
+                if is_over {
+                    self.turn_away(ticket);
+                }
                 self.mark_dirty(ticket);
                 self.rearm_timer(ticket);
             }
-            // At the limit: the preformatted refusal leaves, then the connection ends. Its slot is
-            // the one spare slot that the table keeps for this.
+            // Not even room to say so.
             Err(mut connection) => {
                 self.stats.closed_count[Close::TooMany as usize] += 1;
                 if let Some(socket) = connection.socket.take() {
-                    ring.shutdown_write(&socket);
                     ring.close(socket, Self::listener_ticket(0));
                 }
             }
         }
+    }
+
+    /// Beyond the limit of connections: a preformatted refusal instead of a hang.
+    fn turn_away(&mut self, ticket: Ticket) {
+        if let Some(connection) = self.connections.get_mut(ticket) {
+            connection.has_last_request = true;
+            connection.refused = Some(Close::TooMany);
+        }
+        self.refuse_preformatted(ticket, false);
     }
 
     /// Fires what is due.
@@ -208,9 +225,8 @@ impl<B: Backend> Core<B> {
         };
         let Phase::Parked(parked) = &mut request.phase else { return };
         parked.timer = None;
-        self.effects[usize::from(parked.resource)].cancel(parked.job);
         self.stats.timed_out_count += 1;
-        self.answer_failure(ticket, Failure::new(Fail::DeadlineExceeded, "effect", ""));
+        self.answer_failure(ticket, MarkKind::Expired, Failure::new(Fail::Timeout, "effect", ""));
     }
 
     /// Whether a turn would find something to do without waiting.
@@ -252,7 +268,7 @@ impl<B: Backend> Core<B> {
             if let Some(connection) = self.connections.get_mut(ticket)
                 && connection.is_idle()
             {
-                Self::end_after_replies(connection, Close::Draining);
+                connection.end_after_replies(Close::Draining);
             }
             self.mark_dirty(ticket);
         }

@@ -3,11 +3,11 @@
 //! Everything a connection needs of the ring happens here, once a turn, for the connections that
 //! were marked dirty: one send each, the receive paused or armed again, the steps of an orderly end.
 
-use bytes::Bytes;
 use cutaway_reactor::{Backend, Errno, Received, Ring, SendBuffer, Ticket};
 
-use super::connection::{Close, Connection, Ending, Reply};
+use super::connection::{Close, Ending, Reply};
 use super::core::{Core, TimerItem};
+use crate::timeline::Ending as TimelineEnding;
 
 /// A returned buffer larger than this is freed, so that one large reply does not stay for ever.
 const SPARE_BUFFER_BYTES_MAX: usize = 64 * 1024;
@@ -174,12 +174,12 @@ impl<B: Backend> Core<B> {
     fn depart(&mut self, ticket: Ticket) {
         let now = self.reading;
         let Some(connection) = self.connections.get_mut(ticket) else { return };
-        while let Some(departing) = connection.departures.front() {
-            if departing.end_offset > connection.sent_bytes {
+        while let Some(departure) = connection.departures.front() {
+            if departure.end_offset() > connection.sent_bytes {
                 return;
             }
-            if let Some(departing) = connection.departures.pop_front() {
-                self.recorder.record(departing.departure.finish(now));
+            if let Some(departure) = connection.departures.pop_front() {
+                self.recorder.finish(departure, TimelineEnding::Written, now);
             }
         }
     }
@@ -215,16 +215,20 @@ impl<B: Backend> Core<B> {
         for buffer in connection.outbox.drain(..) {
             self.spare_buffers.push(buffer.head);
         }
-        while let Some(departing) = connection.departures.pop_front() {
-            self.recorder.record(departing.departure.lost(now));
+        let ending = match reason {
+            Close::ClientGone => TimelineEnding::ClientGone,
+            _ => TimelineEnding::Cancelled,
+        };
+        while let Some(departure) = connection.departures.pop_front() {
+            self.recorder.finish(departure, ending, now);
         }
         let pipeline = std::mem::take(&mut connection.pipeline);
         for reply in pipeline {
             match reply {
-                Reply::Owed(request) => self.cancel(request),
+                Reply::Owed(request) => self.cancel(request, ending),
                 Reply::Held(held) => {
                     if let Some(departure) = held.departure {
-                        self.recorder.record(departure.lost(now));
+                        self.recorder.finish(departure, ending, now);
                     }
                 }
             }
@@ -266,25 +270,5 @@ impl<B: Backend> Core<B> {
             }
             _ => self.abort(ticket, reason),
         }
-    }
-
-    /// Lets a connection end once its replies have left.
-    pub(super) fn end_after_replies(connection: &mut Connection, reason: Close) {
-        if connection.ending == Ending::Open {
-            connection.ending = Ending::AfterReplies(reason);
-        }
-    }
-
-    /// Bytes that were encoded elsewhere, appended to what the connection sends.
-    pub(super) fn append(
-        connection: &mut Connection,
-        spare: &mut Vec<Vec<u8>>,
-        head: &[u8],
-        body: Bytes,
-    ) {
-        let output = connection.output(spare);
-        output.head.extend_from_slice(head);
-        connection.encoded_bytes += (head.len() + body.len()) as u64;
-        output.body = body;
     }
 }

@@ -5,21 +5,24 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use cutaway_reactor::{Backend, Ticket};
-use cutaway_scheduler::{Clock, ClassId, Nanos};
+use cutaway_scheduler::{Clock, Nanos};
 
 use super::connection::{Close, Connection, Ending, HeldReply, Reply};
 use super::core::Core;
 use super::request::{Phase, Request};
 use crate::effect::sqlite::SqlFinished;
 use crate::http::encode::{self, ConnectionField, FieldName, FieldValue, ResponseHead};
-use crate::http::{Method, Refusal, Status, Version};
+use crate::error;
+use crate::http::{Method, Refusal, Version};
 use crate::response::{Body, ResponseView};
 use crate::step::{Fail, Failure};
-use crate::timeline::{Departure, Ending as TimelineEnding, Exchange, MarkKind};
+use crate::timeline::{Ending as TimelineEnding, MarkKind};
 
 /// A body of shared or static bytes from this size on is sent from where it lies instead of being
 /// copied behind its head.
 const BODY_BYTES_COPIED_MAX: usize = 16 * 1024;
+
+const ALLOW: FieldName<'static> = FieldName::new("Allow").expect("a token");
 
 impl<B: Backend> Core<B> {
     /// Fails a request from outside its steps, and answers it.
@@ -68,14 +71,14 @@ impl<B: Backend> Core<B> {
         };
         let start = out.len();
         let date = self.date.at(unix_seconds);
-        let body = write_response(out, &response, date, field, request.method, request.allow.as_deref());
+        let body = write_response(out, &response, date, field, request.method, &request.allow);
         let head_bytes = out.len() - start;
         drop(response);
 
         self.reading = self.clock.now();
         let now = self.reading;
         request.timeline.stamp(MarkKind::Encoded, now, 0, (head_bytes + body.len()) as u64);
-        let mut departure = self.recorder.fold(&request.timeline, &request.exchange(status.code()));
+        let mut departure = self.recorder.fold(&request.timeline, &request.exchange(status.code(), connection.encoded_bytes + (head_bytes + body.len()) as u64));
         if is_next {
             connection.pipeline.pop_front();
             connection.encoded_bytes += (head_bytes + body.len()) as u64;
@@ -118,7 +121,7 @@ impl<B: Backend> Core<B> {
                 if let Some(timer) = parked.timer {
                     self.timers.cancel(timer);
                 }
-                self.effects[usize::from(parked.resource)].cancel(parked.job);
+                self.effects[usize::from(resource)].cancel(parked.job);
             }
             Phase::Resuming(SqlFinished { result: Ok(buffer), .. }) => {
                 self.effects[usize::from(resource)].recycle(buffer);
@@ -139,24 +142,9 @@ impl<B: Backend> Core<B> {
         let now = self.reading;
         let Some(request) = self.requests.get_mut(ticket) else { return };
         self.stats.cancelled_count += 1;
-        let Request { timeline, .. } = &mut **request;
-        let _ = timeline;
-        let exchange_status = 0;
-        let request = &mut **request;
-        self.recorder.abandon(
-            &mut request.timeline,
-            &Request::exchange_of(
-                request.sequence,
-                request.method,
-                &request.path,
-                request.route,
-                exchange_status,
-                request.deadline,
-                request.slow_after,
-            ),
-            ending,
-            now,
-        );
+        let mut timeline = std::mem::take(&mut request.timeline);
+        self.recorder.abandon(&mut timeline, &request.exchange(0, 0), ending, now);
+        request.timeline = timeline;
         self.end_request(ticket);
     }
 
@@ -209,8 +197,7 @@ impl<B: Backend> Core<B> {
 
     /// A request that cannot be read: it is answered, and the connection ends with that answer.
     pub(super) fn refuse(&mut self, ticket: Ticket, refusal: Refusal) {
-        let status = Status::new(refusal.status_code()).unwrap_or(Status::BAD_REQUEST);
-        let failure = Failure::new(Fail::of(status), "request", refusal.what());
+        let failure = Failure::new(error::fail_of(refusal), "request", refusal.what());
         self.refuse_last(ticket, Close::Refused, failure);
     }
 
@@ -227,7 +214,7 @@ impl<B: Backend> Core<B> {
         connection.upload = None;
         connection.inbox.clear();
         let first_byte_at = connection.first_byte_at.take().unwrap_or(self.reading);
-        let Some(mut request) = self.vacant_request() else {
+        let Some(mut request) = self.vacant_request(ticket) else {
             self.refuse_preformatted(ticket, false);
             return;
         };
@@ -258,12 +245,13 @@ impl<B: Backend> Core<B> {
     }
 
     /// A request slot: a used one where there is one.
-    pub(super) fn vacant_request(&mut self) -> Option<Box<Request>> {
+    pub(super) fn vacant_request(&mut self, connection: Ticket) -> Option<Box<Request>> {
         if self.requests.is_full() {
             return None;
         }
         let arena_bytes = self.limits.arena_bytes;
-        Some(self.spare_requests.pop().unwrap_or_else(|| Box::new(Request::new(arena_bytes))))
+        let spare = self.spare_requests.pop();
+        Some(spare.unwrap_or_else(|| Box::new(Request::new(connection, arena_bytes))))
     }
 
     /// Puts a request into the table and into its connection's order of replies.
@@ -319,7 +307,7 @@ fn write_response(
     date: &[u8; 29],
     connection: ConnectionField,
     method: Method,
-    allow: Option<&str>,
+    allow: &str,
 ) -> Bytes {
     let body = response.body();
     let content = body.as_slice();
@@ -331,11 +319,10 @@ fn write_response(
         connection,
     }
     .write(out);
-    if let Some(allow) = allow {
-        const ALLOW: FieldName<'static> = FieldName::new("Allow").expect("a token");
-        if let Some(allow) = FieldValue::new(allow) {
-            encode::field(out, ALLOW, allow);
-        }
+    if !allow.is_empty()
+        && let Some(allow) = FieldValue::new(allow)
+    {
+        encode::field(out, ALLOW, allow);
     }
     encode::end(out);
     // A HEAD's answer has the fields of the GET and no content (RFC 9110 section 9.3.2).

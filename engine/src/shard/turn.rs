@@ -3,10 +3,10 @@
 //! The only syscall of a turn is `enter`. Nothing runs inside a completion: a completion moves bytes
 //! to a connection or a ticket to a queue, and the work happens in the bounded part of the turn.
 
-use cutaway_reactor::{Backend, Completion, Errno, ListenerId, Received, Ring, Ticket};
+use cutaway_reactor::{Backend, Completion, ListenerId, Received, Ring};
 use cutaway_scheduler::{Clock, Nanos};
 
-use super::core::{Core, TimerItem};
+use super::core::Core;
 
 /// What a turn came to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
