@@ -1,7 +1,8 @@
 //! The tables of the ready queue; its law under any sequence of calls is held by `tests/model.rs`.
 
+use super::calendar::Calendar;
 use super::*;
-use crate::{ClassStats, ClassTable};
+use crate::ClassStats;
 
 const INTERACTIVE: ClassId = ClassId::INTERACTIVE;
 const STANDARD: ClassId = ClassId::STANDARD;
@@ -150,6 +151,45 @@ fn the_window_follows_the_time() {
         ordered, 0,
         "what lies in the window does not go to the heap"
     );
+}
+
+/// Fills a calendar whose window begins at `now` with one node every few buckets, in a scattered
+/// order, and takes them out again.
+fn check_calendar(span: Nanos, now: Nanos) {
+    let mut calendar = Calendar::new(span);
+    calendar.advance(now);
+    assert!(calendar.covers(now) && calendar.covers(now + span));
+    let last = span.as_u64() / ORDER_BOUND.as_u64();
+    for step in [1, 7, 40, 100] {
+        let mut pool = Pool::new(last as usize + 1);
+        let numbers: Vec<u64> = (0..=last).step_by(step).collect();
+        for index in 0..numbers.len() {
+            // 61 is prime to every count here that is not its multiple: a scattered order of all.
+            let number = numbers[index * 61 % numbers.len()];
+            let node = pool.acquire(number).expect("there is room");
+            let deadline = now + Nanos(number * ORDER_BOUND.as_u64());
+            calendar.push(&mut pool, deadline, node);
+        }
+        let taken: Vec<u64> = (0..numbers.len())
+            .map(|_| {
+                let (_, node) = calendar.take_first(&mut pool);
+                pool.release(node)
+            })
+            .collect();
+        assert!(taken.is_sorted(), "step {step}, from {now:?}: {taken:?}");
+        assert_eq!(calendar.first_deadline(), None);
+    }
+}
+
+#[test]
+fn a_calendar_is_in_order_wherever_in_the_circle_its_window_begins() {
+    for start in (0..130).map(|bucket| Nanos(bucket * 31 * ORDER_BOUND.as_u64())) {
+        // One word, several, and a span that ends with its last bucket.
+        check_calendar(ms(5), start);
+        check_calendar(Nanos(126 * ORDER_BOUND.as_u64()), start);
+        check_calendar(Nanos(64 * ORDER_BOUND.as_u64()), start + Nanos(1));
+        check_calendar(ms(100), start);
+    }
 }
 
 #[test]
