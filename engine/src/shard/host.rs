@@ -86,20 +86,24 @@ pub(crate) async fn drive(
     }
 }
 
-/// Lets the core sleep until the ring has something.
+/// Lets the core sleep until the ring has something for the shard.
 ///
-/// The order is what makes it safe: first the eventfd is registered, then everything is looked at
-/// once more. Whatever came before the registration is seen by the second look, whatever comes after
-/// it rings the bell.
+/// The order is what makes it safe: first the eventfd is registered, then a turn looks at everything
+/// once more. What came before the registration is seen by that turn, what comes after it rings the
+/// bell. A ring may ring for nothing (the stopped heartbeat's last word); then the shard sleeps on.
 async fn nap(shard: &mut Shard<Real>, bell: &Bell) -> io::Result<()> {
     shard.ring.heartbeat(None);
     shard.ring.timer(shard.core.next_timer_at());
     shard.ring.register_eventfd()?;
-    let has_results = shard.core.prepare_sleep();
-    shard.ring.enter(0)?;
-    if !has_results && !shard.has_work() {
-        shard.core.stats.nap_count += 1;
-        bell.rung().await?;
+    shard.core.stats.nap_count += 1;
+    loop {
+        let turn = shard.turn_with(0)?;
+        if turn.completion_count > 0 || turn.has_work {
+            break;
+        }
+        if !shard.core.prepare_sleep() {
+            bell.rung().await?;
+        }
     }
     shard.ring.unregister_eventfd()?;
     shard.ring.timer(None);
