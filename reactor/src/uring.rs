@@ -24,7 +24,9 @@ mod options;
 pub mod probe;
 #[expect(unsafe_code, reason = "submits SQEs and enters the kernel")]
 mod queue;
+mod reap;
 mod target;
+mod timeout;
 
 use std::io;
 use std::marker::PhantomData;
@@ -33,26 +35,27 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::time::Duration;
 
 use cutaway_scheduler::Nanos;
-use io_uring::types::{CancelBuilder, Fd, TimeoutFlags, Timespec};
-use io_uring::{cqueue, opcode, squeue};
+use io_uring::types::{CancelBuilder, Fd, TimeoutFlags};
+use io_uring::{opcode, squeue};
 
 use crate::Ticket;
 use crate::buffers::BufferRing;
 use crate::clock::RealClock;
 use crate::inflight::Inflight;
 use crate::ring::{
-    Completion, Errno, Lease, ListenerId, Owner, Received, Ring, RingStats, SendBuffer, Socket,
+    Completion, Lease, ListenerId, Owner, Received, Ring, RingStats, SendBuffer, Socket,
 };
 use crate::waker::{Waker, eventfd};
 
-pub use listener::ListenerOptions;
+pub use listener::{ListenerOptions, listen};
 pub use options::UringOptions;
 pub use probe::{Features, UringError};
 
 use message::{Message, Messages};
 use probe::{Facts, Step};
 use queue::Queues;
-use target::{Arming, Target};
+use target::Target;
+use timeout::Timeout;
 
 /// A ring of the kernel.
 ///
@@ -89,6 +92,19 @@ impl Uring {
     /// # Panics
     /// On sizes outside the ranges that [`UringOptions`] gives.
     pub fn new(options: UringOptions) -> Result<Uring, UringError> {
+        let waker = Waker::new().map_err(|error| explained(Step::Eventfd, &error, &options))?;
+        Uring::with_waker(options, waker)
+    }
+
+    /// A ring of this thread that this waker wakes: others may hold it before the ring stands.
+    ///
+    /// # Errors
+    /// As [`new`](Uring::new).
+    ///
+    /// # Panics
+    /// As [`new`](Uring::new).
+    pub fn with_waker(options: UringOptions, waker: Waker) -> Result<Uring, UringError> {
+        options.check();
         let failed = |step| move |error: io::Error| explained(step, &error, &options);
         let (queues, is_deferred) = Queues::open(&options).map_err(failed(Step::Setup))?;
         let (has_accept, has_recv) =
@@ -112,11 +128,11 @@ impl Uring {
             buffers,
             sockets: Vec::with_capacity(options.operations_count / 2),
             listeners: Vec::new(),
-            waker: Waker::new().map_err(failed(Step::Eventfd))?,
+            waker,
             is_waker_watched: false,
             heartbeat: Timeout::default(),
             timer: Timeout::default(),
-            idle_event: eventfd().map_err(failed(Step::Eventfd))?,
+            idle_event: eventfd(0).map_err(failed(Step::Eventfd))?,
             clock: RealClock::new(),
             features,
             completed_count: 0,
@@ -131,16 +147,21 @@ impl Uring {
     /// # Errors
     /// What socket(2), setsockopt(2), bind(2) and listen(2) say.
     pub fn listen(&mut self, addr: SocketAddr, options: ListenerOptions) -> io::Result<ListenerId> {
-        Ok(self.adopt(listener::open(addr, &options)?))
+        self.adopt(listen(addr, &options)?)
     }
 
     /// Takes over a socket that listens already: one that was handed down by another process.
-    pub fn adopt(&mut self, listener: TcpListener) -> ListenerId {
+    ///
+    /// # Errors
+    /// What fcntl(2) says, of something that is no socket.
+    pub fn adopt(&mut self, listener: TcpListener) -> io::Result<ListenerId> {
+        // On a non-blocking one the ring's accept would end with EAGAIN instead of waiting.
+        listener.set_nonblocking(false)?;
         self.listeners.push(Listener {
             socket: Some(listener),
             accept: None,
         });
-        ListenerId(self.listeners.len() as u32 - 1)
+        Ok(ListenerId(self.listeners.len() as u32 - 1))
     }
 
     /// The listening socket: for its address, or to hand it down. None once it is closed.
@@ -186,7 +207,8 @@ impl Uring {
         self.queues.submitter().unregister_eventfd()
     }
 
-    /// The eventfd of the nap; non-blocking. Whoever waits on it reads it empty.
+    /// The eventfd of the nap. Whoever waits on it reads it empty; a read of it blocks, because one
+    /// through another ring would come back with `EAGAIN` from a non-blocking eventfd.
     pub fn idle_eventfd(&self) -> BorrowedFd<'_> {
         self.idle_event.as_fd()
     }
@@ -198,7 +220,7 @@ impl Uring {
 
     fn push(&mut self, entry: squeue::Entry, target: Target) {
         let entry = entry.user_data(target.to_bits());
-        // SAFETY: invariants 1 to 4 and 6 of this file, each SQE being made in it.
+        // SAFETY: invariants 1 to 4 and 6; SQEs are made in this file and in timeout.rs only.
         unsafe { self.queues.push(&entry) };
     }
 
@@ -256,149 +278,6 @@ impl Uring {
         }
         if let Some((arm, target)) = arm {
             self.push(arm, target);
-        }
-    }
-
-    /// What a CQE says; none where it says nothing to the shard.
-    #[inline]
-    fn completion(&mut self, entry: &cqueue::Entry) -> Option<Completion> {
-        let result = entry.result();
-        let more = cqueue::more(entry.flags());
-        match Target::from_bits(entry.user_data()) {
-            Some(Target::Operation(ticket)) => self.operation_completion(ticket, entry),
-            Some(Target::Waker) => {
-                self.is_waker_watched = more;
-                Some(Completion::Woken)
-            }
-            Some(Target::Heartbeat(arming)) if arming == self.heartbeat.arming => {
-                if result == -libc::EINVAL && self.features.multishot_timeout {
-                    // Before Linux 6.4; the next enter arms a single one.
-                    self.features.multishot_timeout = false;
-                }
-                if !more {
-                    self.heartbeat.armed = None;
-                }
-                let is_beat = result == -libc::ETIME && self.heartbeat.wanted.is_some();
-                is_beat.then_some(Completion::Heartbeat)
-            }
-            Some(Target::Timer(arming)) if arming == self.timer.arming => {
-                // One that was replaced since the last enter fires for nobody.
-                let fired = self.timer.armed.take();
-                if result != -libc::ETIME || fired != self.timer.wanted {
-                    return None;
-                }
-                self.timer.wanted = None;
-                Some(Completion::Timer)
-            }
-            // A timeout that was replaced, or the answer to a cancel that found nothing.
-            Some(Target::Heartbeat(_) | Target::Timer(_) | Target::Nobody) => None,
-            None => {
-                self.stale_count += 1;
-                None
-            }
-        }
-    }
-
-    #[inline]
-    fn operation_completion(
-        &mut self,
-        ticket: Ticket,
-        entry: &cqueue::Entry,
-    ) -> Option<Completion> {
-        let result = entry.result();
-        let more = cqueue::more(entry.flags());
-        let Some(operation) = self.operations.find(ticket) else {
-            self.stale(entry);
-            return None;
-        };
-        match *operation {
-            Operation::Recv { owner, fd } => {
-                if !more {
-                    self.operations.remove(ticket);
-                    self.sockets[fd as usize].recv = None;
-                }
-                Some(Completion::Received {
-                    owner,
-                    received: self.received(entry),
-                    more,
-                })
-            }
-            Operation::Send { .. } => {
-                let Some(Operation::Send {
-                    owner,
-                    mut buffer,
-                    message,
-                }) = self.operations.remove(ticket)
-                else {
-                    unreachable!("it was a send a moment ago");
-                };
-                if let Some(message) = message {
-                    self.messages.give_back(message);
-                }
-                let result = outcome(result);
-                if let Ok(sent_bytes) = result {
-                    buffer.sent_bytes += sent_bytes as usize;
-                }
-                Some(Completion::Sent {
-                    owner,
-                    buffer,
-                    result: result.map(|sent_bytes| sent_bytes as usize),
-                })
-            }
-            Operation::Accept { owner, listener } => {
-                if !more {
-                    self.operations.remove(ticket);
-                    self.listeners[listener.0 as usize].accept = None;
-                }
-                let result = outcome(result).map(|fd| {
-                    let fd = fd as i32;
-                    *self.socket_state(fd) = SocketState {
-                        is_open: true,
-                        recv: None,
-                    };
-                    Socket { fd }
-                });
-                Some(Completion::Accepted {
-                    owner,
-                    result,
-                    more,
-                })
-            }
-            Operation::Close { owner } => {
-                self.operations.remove(ticket);
-                Some(Completion::Closed { owner })
-            }
-        }
-    }
-
-    #[inline]
-    fn received(&mut self, entry: &cqueue::Entry) -> Received {
-        let buffer = cqueue::buffer_select(entry.flags());
-        match (entry.result(), buffer) {
-            (len @ 1.., Some(buffer)) => Received::Bytes(self.buffers.lease(buffer, len as u32)),
-            (result, buffer) => {
-                if let Some(buffer) = buffer {
-                    self.buffers.recycle(buffer);
-                }
-                match -result {
-                    0 => Received::End,
-                    libc::ENOBUFS => {
-                        self.no_buffers_count += 1;
-                        Received::NoBuffers
-                    }
-                    libc::ECANCELED => Received::Cancelled,
-                    errno => Received::Failed(Errno(errno)),
-                }
-            }
-        }
-    }
-
-    /// Drops a completion of an operation that has ended, but not what it carries.
-    #[cold]
-    fn stale(&mut self, entry: &cqueue::Entry) {
-        self.stale_count += 1;
-        if let Some(buffer) = cqueue::buffer_select(entry.flags()) {
-            self.buffers.recycle(buffer);
         }
     }
 }
@@ -490,9 +369,11 @@ impl Ring for Uring {
     }
 
     fn shutdown_write(&mut self, socket: &Socket) {
-        let entry = opcode::Shutdown::new(Fd(socket.fd), libc::SHUT_WR).build();
+        // A syscall of its own, because the ring hands a shutdown to a kernel thread that looks the
+        // descriptor up late: after a close in the same turn it hits whoever got the number next.
         // It fails only where the peer is gone, which the receive tells.
-        self.push(entry.flags(squeue::Flags::SKIP_SUCCESS), Target::Nobody);
+        // SAFETY: takes two integers; the descriptor is open, for only `close` takes the socket.
+        unsafe { libc::shutdown(socket.fd, libc::SHUT_WR) };
     }
 
     fn close(&mut self, socket: Socket, owner: Owner) {
@@ -540,8 +421,8 @@ impl Ring for Uring {
     }
 
     #[inline]
-    fn is_ready(&self) -> bool {
-        self.queues.is_ready()
+    fn ready_count(&self) -> usize {
+        self.queues.ready_count()
     }
 
     fn stats(&self) -> RingStats {
@@ -634,49 +515,6 @@ struct Listener {
     accept: Option<Ticket>,
 }
 
-/// A timeout of the ring's own: what is wanted, and what the kernel was told.
-#[derive(Default)]
-struct Timeout {
-    wanted: Option<Nanos>,
-    armed: Option<Nanos>,
-    arming: Arming,
-    /// What the SQE points to.
-    spec: Box<Timespec>,
-}
-
-impl Timeout {
-    /// The SQEs that make the kernel's timeout the one that is wanted; `kernel_at` is what is wanted
-    /// in the kernel's terms.
-    fn change(
-        &mut self,
-        kernel_at: Option<Nanos>,
-        flags: TimeoutFlags,
-        target: fn(Arming) -> Target,
-    ) -> (Option<squeue::Entry>, Option<(squeue::Entry, Target)>) {
-        let disarm = self.armed.take().map(|_| {
-            opcode::TimeoutRemove::new(target(self.arming).to_bits())
-                .build()
-                .flags(squeue::Flags::SKIP_SUCCESS)
-        });
-        self.arming = self.arming.next();
-        self.armed = self.wanted;
-        let arm = kernel_at.map(|at| {
-            *self.spec = Timespec::from(Duration::from(at));
-            let timeout = opcode::Timeout::new(&raw const *self.spec)
-                .flags(flags)
-                .build();
-            (timeout, target(self.arming))
-        });
-        (disarm, arm)
-    }
-}
-
-/// A CQE's result as the kernel means it: what is below zero is an errno.
-#[inline]
-fn outcome(result: i32) -> Result<u32, Errno> {
-    u32::try_from(result).map_err(|_| Errno(-result))
-}
-
 fn explained(step: Step, error: &io::Error, options: &UringOptions) -> UringError {
     // 64 bytes an SQE, 16 a CQE, 16 a buffer's entry: what a kernel counts as locked.
     let needed_bytes = 64 * u64::from(options.submissions_max)
@@ -693,3 +531,6 @@ const SEND_BYTES_MAX: u32 = 1 << 30;
 /// Cancelled socket operations end within microseconds; a second and a half says they never will.
 const DRAIN_ROUNDS_MAX: u32 = 30;
 const DRAIN_PATIENCE: Duration = Duration::from_millis(50);
+
+#[cfg(test)]
+mod tests;

@@ -24,7 +24,9 @@ impl Kernel {
         }
         let index = usize::from(self.head & (ring.count - 1));
         // SAFETY: invariant 1 of the ring; the index is below `count`.
-        let entry = unsafe { &*ring.entries().add(index) };
+        let entry = unsafe { ring.entries().add(index) };
+        // SAFETY: as above; nobody writes the entry while it is read.
+        let entry = unsafe { &*entry };
         assert_eq!(entry.len(), ring.buffer_bytes);
         let offset = entry.addr() as usize - ring.mapping.start.as_ptr() as usize;
         assert!(offset + bytes.len() <= ring.mapping.len);

@@ -36,3 +36,24 @@ impl Default for UringOptions {
         }
     }
 }
+
+impl UringOptions {
+    /// # Panics
+    /// On queues outside their ranges; the kernel would say no more than `EINVAL`.
+    pub(super) fn check(&self) {
+        let UringOptions {
+            submissions_max,
+            completions_max,
+            ..
+        } = *self;
+        assert!(
+            submissions_max.is_power_of_two() && submissions_max <= 1 << 15,
+            "submissions_max is {submissions_max}, not a power of two up to 32768"
+        );
+        assert!(
+            completions_max.is_power_of_two()
+                && (submissions_max..=1 << 16).contains(&completions_max),
+            "completions_max is {completions_max}, not a power of two from {submissions_max} to 65536"
+        );
+    }
+}

@@ -10,8 +10,10 @@ use cutaway_scheduler::Nanos;
 
 use super::Sqlite;
 use super::error::{SqlError, SqlErrorKind};
-use super::job::{Mode, SqlValue, SqliteJob, Verdict};
+use super::job::{SqliteJob, Verdict};
 use super::watch::Cancel;
+use crate::effect::query::SqlValue;
+use crate::effect::record::SqlMode;
 use crate::effect::row::{ResultBuffer, TooLarge};
 
 /// Starts statements for one shard and collects what became of them.
@@ -118,7 +120,7 @@ impl<P: WorkerPort<SqliteJob>> SqliteEffects<P> {
         &mut self,
         request: Ticket,
         sql: &'static str,
-        mode: Mode,
+        mode: SqlMode,
         values: &[SqlValue<'_>],
         deadline: Nanos,
         now: Nanos,
@@ -226,10 +228,10 @@ impl<P: WorkerPort<SqliteJob>> SqliteEffects<P> {
     /// The last reader is for slow statements and for those that nobody knows yet, so that a point
     /// read never waits behind them. Quick ones go to the reader with the least to do; the last one is
     /// among them while it stands idle.
-    fn choose(&self, mode: Mode, sql: &'static str) -> Option<usize> {
+    fn choose(&self, mode: SqlMode, sql: &'static str) -> Option<usize> {
         let writer = self.ports.len() - 1;
         let is_alive = |&port: &usize| !self.ports[port].is_dead();
-        if mode == Mode::Write {
+        if mode == SqlMode::Write {
             return Some(writer).filter(is_alive);
         }
         let last = writer - 1;
