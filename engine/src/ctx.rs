@@ -40,7 +40,7 @@ pub(crate) use frame::{
 };
 
 use crate::effect::{EffectRecord, ResultBuffer};
-use crate::response::ResponseView;
+use crate::response::{Renderer, ResponseView};
 use crate::step::{Failure, Outcome, Route};
 
 /// A request slot of a shard. Holds one request after another, each from [`begin`](Context::begin)
@@ -103,6 +103,11 @@ impl Context {
         }
         self.frame.output_mut().fail(route.renderer(), &failure);
         Outcome::Failed(failure)
+    }
+
+    /// Makes the response to a request that has no route, and so was never begun.
+    pub fn refuse(&mut self, renderer: Renderer, failure: &Failure) {
+        self.frame.output_mut().fail(renderer, failure);
     }
 
     /// The response, complete after [`Outcome::Done`] and [`Outcome::Failed`].

@@ -12,6 +12,8 @@
 
 pub mod body;
 pub mod connection;
+pub mod date;
+pub mod encode;
 mod field;
 pub mod head;
 mod octet;

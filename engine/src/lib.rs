@@ -2,17 +2,24 @@
 
 pub mod ctx;
 pub mod effect;
+mod error;
 pub mod http;
 pub mod limits;
 pub mod response;
 pub mod route;
 mod routes;
+mod server;
+pub mod shard;
 pub mod step;
 pub mod testing;
+pub mod timeline;
 
 pub use ctx::{Cx, Reads, Uses, Writes};
+pub use error::Error;
 pub use response::Renderer;
 pub use routes::{BuiltRoutes, Routes, RoutesRefusal, RoutesRefused};
+pub use server::{Engine, Running, Stopper};
+pub use timeline::TraceMode;
 pub use step::{Decision, Fail, Failure, Step};
 
 /// What a file of steps needs.
@@ -21,6 +28,7 @@ pub mod prelude {
     pub use crate::effect::{DecodeError, Executed, FromRow, Row, Sqlite};
     pub use crate::http::Status;
     pub use crate::routes::Routes;
+    pub use crate::server::Engine;
     pub use crate::step::Fail::*;
     pub use crate::step::{Continue, Decision, Done, OrFail, Step, chain, fail, given};
     pub use crate::time::{Batch, Durations, Interactive, Standard};

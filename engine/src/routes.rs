@@ -3,11 +3,14 @@
 use std::fmt;
 use std::marker::PhantomData;
 
+use cutaway_scheduler::ClassTable;
+
 use crate::ctx::list::{AvailableIn, Concat, Joined, Nil};
 use crate::effect::{Kind, Resource, ResourceMeta, Settings};
 use crate::http::Method;
 use crate::response::{Renderer, problem};
-use crate::route::{RouteError, Table, TableBuilder};
+use crate::route::table::param_names;
+use crate::route::{Found, RouteError, Table, TableBuilder};
 use crate::step::{Chain, Entry, Route, RouteParts, RouteRefusal};
 
 /// Collects routes and resources. `Available` are the slots that its `before` chains write.
@@ -180,6 +183,7 @@ impl<Available> Routes<Available> {
             ..
         } = self.parts;
         let mut table = TableBuilder::new();
+        let mut routes = Vec::with_capacity(pending.len());
         for route in pending {
             let (method, pattern) = (route.method, route.pattern);
             let built = Route::build(RouteParts {
@@ -192,13 +196,18 @@ impl<Available> Routes<Available> {
                 renderer,
             });
             match built {
-                Ok(route) => table.add(method, pattern, route),
+                Ok(route) => {
+                    table.add(method, pattern, routes.len() as u16);
+                    routes.push(route);
+                }
                 Err(found) => refusals.extend(found.into_iter().map(RoutesRefusal::Route)),
             }
         }
         match table.build() {
             Ok(table) if refusals.is_empty() => Ok(BuiltRoutes {
                 table,
+                routes: routes.into(),
+                classes: ClassTable::default(),
                 resources: (resources.iter().map(|resource| resource.name))
                     .zip(settings)
                     .collect(),
@@ -238,15 +247,37 @@ impl Route {
 
 /// Routes that may serve. Shared by all shards.
 pub struct BuiltRoutes {
-    table: Table<Route>,
+    table: Table<u16>,
+    routes: Box<[Route]>,
+    classes: ClassTable,
     resources: Vec<(&'static str, Settings)>,
     renderer: Renderer,
 }
 
 impl BuiltRoutes {
-    /// Finds the route of a request.
-    pub fn table(&self) -> &Table<Route> {
-        &self.table
+    /// Finds the index of a request's route.
+    #[inline]
+    pub fn find(&self, method: Method, path: &str) -> Found<'_, u16> {
+        self.table.find(method, path)
+    }
+
+    /// The route of an index.
+    ///
+    /// # Panics
+    /// There is none of that index.
+    #[inline]
+    pub fn route(&self, index: u16) -> &Route {
+        &self.routes[usize::from(index)]
+    }
+
+    /// All routes, in the order of their indices, which is that of their declaration.
+    pub fn routes(&self) -> &[Route] {
+        &self.routes
+    }
+
+    /// The traffic classes.
+    pub fn classes(&self) -> &ClassTable {
+        &self.classes
     }
 
     /// The resources by name, in the order of their indices.
@@ -297,12 +328,4 @@ pub enum RoutesRefusal {
         /// The resource.
         resource: &'static str,
     },
-}
-
-/// The names in a pattern, in order. A malformed one is refused by the table.
-fn param_names(pattern: &'static str) -> Vec<&'static str> {
-    (pattern.split('/'))
-        .filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'))
-        .map(|name| name.strip_prefix('*').unwrap_or(name))
-        .collect()
 }

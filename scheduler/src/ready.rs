@@ -7,16 +7,18 @@
 //! class FIFOs 9 ns, the calendar 21 ns, `heapless::BinaryHeap` 78 ns.
 
 mod calendar;
+mod due;
+mod lane;
 mod pool;
-mod side;
 
 use std::fmt;
 
-use crate::class::{CLASSES_MAX, Class, ClassId, ClassTable};
+use crate::class::{CLASSES_MAX, ClassId, ClassTable};
 use crate::stats::QueueStats;
 use crate::time::Nanos;
-use pool::{List, Pool};
-use side::{Place, Side};
+use due::Due;
+use lane::Lane;
+use pool::Pool;
 
 pub use calendar::ORDER_BOUND;
 
@@ -35,10 +37,8 @@ pub use calendar::ORDER_BOUND;
 pub struct ReadyQueue<T> {
     pool: Pool<T>,
     lanes: Box<[Lane]>,
-    /// Bit `c` is set while class `c` has an item.
-    waiting: u8,
-    /// The deadline of the item each class would give next. Says nothing where the bit is clear.
-    due: [Nanos; CLASSES_MAX],
+    /// What each class would give next.
+    due: [Due; CLASSES_MAX],
     /// The latest moment that was told.
     now: Nanos,
     len: usize,
@@ -51,17 +51,12 @@ impl<T> ReadyQueue<T> {
     /// # Panics
     /// `depth_max` is zero or does not fit 31 bits.
     pub fn new(classes: &ClassTable, depth_max: usize) -> ReadyQueue<T> {
-        let lane = |(_, class): (ClassId, &Class)| Lane {
-            fifo: List::EMPTY,
-            fifo_last: Nanos::ZERO,
-            next: Source::Fifo,
-            side: Side::new(class.deadline, depth_max),
-        };
         ReadyQueue {
             pool: Pool::new(depth_max),
-            lanes: classes.iter().map(lane).collect(),
-            waiting: 0,
-            due: [Nanos::NEVER; CLASSES_MAX],
+            lanes: (classes.iter())
+                .map(|(id, class)| Lane::new(id, class.deadline, depth_max))
+                .collect(),
+            due: [Due::NOTHING; CLASSES_MAX],
             now: Nanos::ZERO,
             len: 0,
             stats: QueueStats::default(),
@@ -82,18 +77,12 @@ impl<T> ReadyQueue<T> {
     /// The class is not in the queue's table.
     #[inline]
     pub fn push(&mut self, class: ClassId, deadline: Nanos, item: T) -> Result<(), Full<T>> {
-        let lane = &self.lanes[class.index()];
-        if !lane.fifo.is_empty() && deadline < lane.fifo_last {
-            return self.push_ordered(class, deadline, item);
+        if !self.lanes[class.index()].is_in_order(deadline) {
+            return self.push_out_of_order(class, deadline, item);
         }
-        let node = self.admit(class, deadline, item)?;
+        let node = self.admit(class, item)?;
         let lane = &mut self.lanes[class.index()];
-        lane.fifo_last = deadline;
-        let is_head = lane.fifo.is_empty();
-        self.pool.append(&mut lane.fifo, node);
-        if is_head {
-            self.refresh(class.index());
-        }
+        self.due[class.index()] = lane.push(&mut self.pool, deadline, node);
         Ok(())
     }
 
@@ -112,11 +101,10 @@ impl<T> ReadyQueue<T> {
         deadline: Nanos,
         item: T,
     ) -> Result<(), Full<T>> {
-        let node = self.admit(class, deadline, item)?;
+        let node = self.admit(class, item)?;
         self.stats.class_mut(class.index()).ordered_count += 1;
-        let side = &mut self.lanes[class.index()].side;
-        side.push(&mut self.pool, deadline, node, self.now);
-        self.refresh(class.index());
+        let lane = &mut self.lanes[class.index()];
+        self.due[class.index()] = lane.push_ordered(&mut self.pool, deadline, node, self.now);
         Ok(())
     }
 
@@ -125,15 +113,14 @@ impl<T> ReadyQueue<T> {
     /// An expired item is given like any other: only the caller can answer for it.
     #[inline]
     pub fn pop(&mut self, now: Nanos) -> Option<Popped<T>> {
-        self.now = self.now.max(now);
-        let index = self.earliest()?;
+        self.now = now;
+        let due = Due::earliest(&self.due);
+        let class = due.class()?;
+        let index = class.index();
         let lane = &mut self.lanes[index];
-        let node = match lane.next {
-            Source::Fifo => self.pool.detach_first(&mut lane.fifo),
-            Source::Side(place) => lane.side.take(&mut self.pool, place),
-        };
-        let (deadline, item) = self.pool.release(node);
-        self.refresh(index);
+        let (deadline, node) = lane.take(&mut self.pool, due);
+        self.due[index] = lane.due();
+        let item = self.pool.release(node);
         self.len -= 1;
         let expired = deadline <= now;
         let stats = self.stats.class_mut(index);
@@ -141,7 +128,7 @@ impl<T> ReadyQueue<T> {
         stats.expired_count += u64::from(expired);
         Some(Popped {
             item,
-            class: ClassId::at(index),
+            class,
             deadline,
             expired,
         })
@@ -164,14 +151,26 @@ impl<T> ReadyQueue<T> {
 }
 
 impl<T> ReadyQueue<T> {
+    #[cold]
+    #[inline(never)]
+    fn push_out_of_order(
+        &mut self,
+        class: ClassId,
+        deadline: Nanos,
+        item: T,
+    ) -> Result<(), Full<T>> {
+        self.push_ordered(class, deadline, item)
+    }
+
     /// Gives the item a node of the pool and counts it, or refuses it.
-    fn admit(&mut self, class: ClassId, deadline: Nanos, item: T) -> Result<u32, Full<T>> {
+    #[inline]
+    fn admit(&mut self, class: ClassId, item: T) -> Result<u32, Full<T>> {
         let stats = self.stats.class_mut(class.index());
-        match self.pool.acquire(deadline, item) {
+        match self.pool.acquire(item) {
             Ok(node) => {
                 stats.pushed_count += 1;
                 self.len += 1;
-                self.stats.depth_peak = self.stats.depth_peak.max(self.len);
+                self.stats.depth_peak = self.pool.in_use_peak();
                 Ok(node)
             }
             Err(item) => {
@@ -180,59 +179,6 @@ impl<T> ReadyQueue<T> {
             }
         }
     }
-
-    /// The class whose next item has the earliest deadline; the lower class where two are equal.
-    fn earliest(&self) -> Option<usize> {
-        let mut rest = self.waiting;
-        if rest == 0 {
-            return None;
-        }
-        let mut best = rest.trailing_zeros() as usize;
-        rest &= rest - 1;
-        while rest != 0 {
-            let other = rest.trailing_zeros() as usize;
-            rest &= rest - 1;
-            if self.due[other] < self.due[best] {
-                best = other;
-            }
-        }
-        Some(best)
-    }
-
-    /// Sets what a class would give next, after its FIFO's head or its side has changed.
-    fn refresh(&mut self, class: usize) {
-        let lane = &mut self.lanes[class];
-        let head = lane.fifo.first().map(|node| self.pool.deadline(node));
-        let (due, next) = match (head, lane.side.first()) {
-            (Some(head), Some((due, place))) if due <= head => (due, Source::Side(place)),
-            (Some(head), _) => (head, Source::Fifo),
-            (None, Some((due, place))) => (due, Source::Side(place)),
-            (None, None) => {
-                self.waiting &= !(1 << class);
-                return;
-            }
-        };
-        lane.next = next;
-        self.due[class] = due;
-        self.waiting |= 1 << class;
-    }
-}
-
-/// What waits of one class.
-#[derive(Debug)]
-struct Lane {
-    fifo: List,
-    /// The deadline of the FIFO's last item. Says nothing while the FIFO is empty.
-    fifo_last: Nanos,
-    /// Where the next item lies. Says nothing while the class has none.
-    next: Source,
-    side: Side,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Source {
-    Fifo,
-    Side(Place),
 }
 
 /// An item taken out of the queue.

@@ -162,12 +162,15 @@ impl Decoder {
         };
 
         let (size, extensions) = size(line)?;
-        if extensions.len() > extension_room || !whole {
+        if !whole {
             return Err(Refusal::ChunkExtensionsTooLarge);
         }
         let extensions = extensions
             .strip_suffix(b"\r")
             .ok_or(Refusal::ChunkSizeMalformed)?;
+        if extensions.len() > extension_room {
+            return Err(Refusal::ChunkExtensionsTooLarge);
+        }
         check_extensions(extensions)?;
         self.extension_bytes += extensions.len();
         self.body_bytes = match self.body_bytes.checked_add(size) {
@@ -338,3 +341,6 @@ const NOT_IN_TRAILERS: [&str; 15] = [
     "transfer-encoding",
     "upgrade",
 ];
+
+#[cfg(test)]
+mod tests;

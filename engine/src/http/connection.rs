@@ -61,8 +61,8 @@ impl Connection {
     /// further requests received on that connection".)
     ///
     /// # Bounds
-    /// Of bytes in one piece, what is left unconsumed at `NeedMore` is shorter than the largest of
-    /// `head_bytes_max`, `trailer_bytes_max` and `chunk_extension_bytes_max` and 20.
+    /// What is left unconsumed at `NeedMore` is shorter than `head_bytes_max` and 2 in a head, and
+    /// as [`Decoder::decode`] says in a body.
     ///
     /// # Complexity
     /// Linear in what is consumed; an unfinished head is parsed when its first bytes come and when
@@ -148,3 +148,6 @@ fn behind_message(keep_alive: bool) -> State {
 }
 
 const BETWEEN: State = State::Head { scanned: 0 };
+
+#[cfg(test)]
+mod tests;

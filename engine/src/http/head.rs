@@ -246,3 +246,6 @@ fn translate(error: Error, request: &Request<'_, '_>, window: &[u8]) -> Refusal 
 
 /// The upper end of the range of `fields_max`: the places on the stack for the lines of a head.
 const FIELDS_CEILING: usize = 128;
+
+#[cfg(test)]
+mod tests;

@@ -105,6 +105,8 @@ pub enum Fail {
     NotFound,
     /// 405
     MethodNotAllowed,
+    /// 408
+    RequestTimeout,
     /// 409
     Conflict,
     /// 410
@@ -113,20 +115,30 @@ pub enum Fail {
     PreconditionFailed,
     /// 413
     ContentTooLarge,
+    /// 414
+    UriTooLong,
     /// 415
     UnsupportedMediaType,
+    /// 417
+    ExpectationFailed,
     /// 422
     Unprocessable,
     /// 429
     TooManyRequests,
+    /// 431
+    HeadTooLarge,
     /// 500
     Internal,
+    /// 501
+    NotImplemented,
     /// 502
     BadGateway,
     /// 503
     Unavailable,
     /// 504
     Timeout,
+    /// 505
+    VersionNotSupported,
 }
 
 impl Fail {
@@ -138,17 +150,23 @@ impl Fail {
             Fail::Forbidden => Status::FORBIDDEN,
             Fail::NotFound => Status::NOT_FOUND,
             Fail::MethodNotAllowed => Status::METHOD_NOT_ALLOWED,
+            Fail::RequestTimeout => Status::REQUEST_TIMEOUT,
             Fail::Conflict => Status::CONFLICT,
             Fail::Gone => Status::GONE,
             Fail::PreconditionFailed => Status::PRECONDITION_FAILED,
             Fail::ContentTooLarge => Status::CONTENT_TOO_LARGE,
+            Fail::UriTooLong => Status::URI_TOO_LONG,
             Fail::UnsupportedMediaType => Status::UNSUPPORTED_MEDIA_TYPE,
+            Fail::ExpectationFailed => Status::EXPECTATION_FAILED,
             Fail::Unprocessable => Status::UNPROCESSABLE_CONTENT,
             Fail::TooManyRequests => Status::TOO_MANY_REQUESTS,
+            Fail::HeadTooLarge => Status::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Fail::Internal => Status::INTERNAL_SERVER_ERROR,
+            Fail::NotImplemented => Status::NOT_IMPLEMENTED,
             Fail::BadGateway => Status::BAD_GATEWAY,
             Fail::Unavailable => Status::SERVICE_UNAVAILABLE,
             Fail::Timeout => Status::GATEWAY_TIMEOUT,
+            Fail::VersionNotSupported => Status::HTTP_VERSION_NOT_SUPPORTED,
         }
     }
 }

@@ -15,6 +15,8 @@ pub const ORDER_BOUND: Nanos = Nanos::from_micros(128);
 
 /// A word of the bitmap has so many bits, and so many words the bitmap at most.
 const WORD: usize = 64;
+/// No bucket has so high a number.
+const NOTHING: u64 = u64::MAX;
 
 #[derive(Debug)]
 pub(super) struct Calendar {
@@ -25,6 +27,8 @@ pub(super) struct Calendar {
     summary: u64,
     /// The number of the first bucket of the window. No bucket in use has a lower one.
     base: u64,
+    /// The number of the first bucket in use; [`NOTHING`] where none is.
+    first: u64,
 }
 
 impl Calendar {
@@ -42,6 +46,7 @@ impl Calendar {
             words: vec![0; size / WORD].into_boxed_slice(),
             summary: 0,
             base: 0,
+            first: NOTHING,
         }
     }
 
@@ -52,67 +57,71 @@ impl Calendar {
     }
 
     /// Moves the window's begin to `now`, or to the first bucket in use if that comes earlier.
-    pub(super) fn advance(&mut self, now: Nanos) {
-        let begin = number(now);
-        let begin = match self.first_place() {
-            Some(place) => begin.min(self.base + self.distance(place)),
-            None => begin,
-        };
-        self.base = self.base.max(begin);
+    pub(super) fn advance(&mut self, now: Nanos) -> &Calendar {
+        self.base = self.base.max(number(now).min(self.first));
+        self
     }
 
-    /// Puts a node whose deadline the window covers at the end of its bucket.
-    pub(super) fn push<T>(&mut self, pool: &mut Pool<T>, deadline: Nanos, node: u32) {
+    /// Puts a node whose deadline the window covers at the end of its bucket. True if it is now the
+    /// first of all.
+    #[inline]
+    pub(super) fn push<T>(&mut self, pool: &mut Pool<T>, deadline: Nanos, node: u32) -> bool {
         debug_assert!(self.covers(deadline), "the caller asked first");
-        let place = number(deadline) as usize & self.mask();
-        pool.append(&mut self.buckets[place], node);
+        let number = number(deadline);
+        let place = number as usize & self.mask();
+        pool.append(&mut self.buckets[place], deadline, node);
         self.words[place / WORD] |= 1 << (place % WORD);
         self.summary |= 1 << (place / WORD);
+        let is_first = number < self.first;
+        self.first = self.first.min(number);
+        is_first
     }
 
-    /// The node that is first in the first bucket in use.
-    pub(super) fn first(&self) -> Option<u32> {
-        self.first_place()
-            .and_then(|place| self.buckets[place].first())
+    /// The deadline of the node that is first in the first bucket in use.
+    #[inline]
+    pub(super) fn first_deadline(&self) -> Option<Nanos> {
+        self.buckets[self.first as usize & self.mask()].first_deadline()
     }
 
     /// Takes that node out.
-    pub(super) fn take_first<T>(&mut self, pool: &mut Pool<T>) -> Option<u32> {
-        let place = self.first_place()?;
+    ///
+    /// # Panics
+    /// There is none.
+    #[inline]
+    pub(super) fn take_first<T>(&mut self, pool: &mut Pool<T>) -> (Nanos, u32) {
+        let place = self.first as usize & self.mask();
         let bucket = &mut self.buckets[place];
-        let node = pool.detach_first(bucket);
-        if bucket.is_empty() {
+        let taken = pool.detach_first(bucket);
+        if bucket.first_deadline().is_none() {
             let word = &mut self.words[place / WORD];
             *word &= !(1 << (place % WORD));
             if *word == 0 {
                 self.summary &= !(1 << (place / WORD));
             }
+            self.first = match self.next_place(place) {
+                Some(next) => self.first + (next.wrapping_sub(place) & self.mask()) as u64,
+                None => NOTHING,
+            };
         }
-        Some(node)
+        taken
     }
 
-    /// The place of the first bucket in use, going round from the window's begin.
-    fn first_place(&self) -> Option<usize> {
-        let begin = self.base as usize & self.mask();
-        let (word, bit) = (begin / WORD, begin % WORD);
+    /// The place of the first bucket in use, going round from this one.
+    fn next_place(&self, place: usize) -> Option<usize> {
+        let (word, bit) = (place / WORD, place % WORD);
         let here = self.words[word] & (u64::MAX << bit);
         if here != 0 {
             return Some(word * WORD + here.trailing_zeros() as usize);
         }
-        // Then the words behind it, then round: what lies before the begin's bit in its own word is
-        // the window's end, so that word comes last of all.
-        let behind = self.summary & u64::MAX.checked_shl(word as u32 + 1).unwrap_or(0);
+        // Then the words behind it, then round from the first one. What this word has left lies
+        // before the place, so it is the window's end, and its word comes last of all.
+        let behind = self.summary & (u64::MAX << word << 1);
         let from = if behind != 0 { behind } else { self.summary };
         if from == 0 {
             return None;
         }
         let word = from.trailing_zeros() as usize;
         Some(word * WORD + self.words[word].trailing_zeros() as usize)
-    }
-
-    /// How many buckets a place lies behind the window's begin.
-    fn distance(&self, place: usize) -> u64 {
-        (place.wrapping_sub(self.base as usize) & self.mask()) as u64
     }
 
     fn mask(&self) -> usize {
