@@ -93,7 +93,6 @@ fn exchange() -> Exchange<'static> {
         status: 200,
         deadline: Nanos::NEVER,
         slow_after: Nanos::NEVER,
-        end_offset: 140,
     }
 }
 
@@ -188,7 +187,7 @@ fn departures(criterion: &mut Criterion) {
         group.bench_function(format!("fold_and_finish/{mode}"), |bench| {
             bench.iter(|| {
                 let mut departure = recorder.fold(black_box(&timeline), black_box(&exchange()));
-                departure.release(Nanos(1_000));
+                departure.release(Nanos(1_000), 140);
                 departure.write_first(Nanos(1_000));
                 recorder.finish(departure, Ending::Written, Nanos(1_100));
             });

@@ -28,14 +28,16 @@ pub struct Departure {
 }
 
 impl Departure {
-    /// Where its reply ends, counted in bytes since the connection's first.
+    /// Where its reply ends, counted in bytes since the connection's first; zero until it is released.
     pub fn end_offset(&self) -> u64 {
         self.end_offset
     }
 
-    /// All earlier replies of the connection are encoded `at`: the wait for the socket begins.
-    pub fn release(&mut self, at: Nanos) {
+    /// All earlier replies of the connection are encoded `at`: this one's place among the bytes is
+    /// settled, and the wait for the socket begins.
+    pub fn release(&mut self, at: Nanos, end_offset: u64) {
         debug_assert!(!self.is_released, "a reply is released once");
+        self.end_offset = end_offset;
         self.charge(Stage::Hold, at);
         self.is_released = true;
         self.mark(MarkKind::Released, at);
@@ -101,8 +103,6 @@ pub struct Exchange<'a> {
     /// The length of time from which it counts as slow; [`half_of`] its deadline unless its route
     /// says otherwise.
     pub slow_after: Nanos,
-    /// Where its reply ends, counted in bytes since the connection's first.
-    pub end_offset: u64,
 }
 
 /// Half of a relative deadline: the default of what counts as slow. Never, where there is none.

@@ -2,8 +2,8 @@
 //!
 //! This file starts no thread: the server does, and runs [`Exporter::run`] on it. The shards never
 //! wait for it. While records come in, it looks every 50 ms, and a shard makes a system call for it
-//! only where half a ring has piled up since; once a second has passed without one, it sleeps until a shard wakes it, so that an idle
-//! process uses no CPU.
+//! only where half a ring has piled up since; once a second has passed without a record, it sleeps
+//! until a shard wakes it, so that an idle process uses no CPU.
 
 use std::fmt;
 use std::io::Write;

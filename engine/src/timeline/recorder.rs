@@ -93,7 +93,7 @@ impl Recorder {
             request_id: exchange.request_id,
             deadline: exchange.deadline,
             slow_after: exchange.slow_after,
-            end_offset: exchange.end_offset,
+            end_offset: 0,
             overflow_count: timeline.overflow_count(),
             kept: None,
         };
@@ -325,3 +325,6 @@ pub struct RecorderStats {
     /// Marks that found no room in their request's timeline.
     pub overflow_count: u64,
 }
+
+#[cfg(test)]
+mod tests;
