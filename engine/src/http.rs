@@ -16,8 +16,10 @@ pub mod date;
 pub mod encode;
 mod field;
 pub mod head;
+mod octet;
 mod refusal;
 mod status;
+mod target;
 
 pub use body::Framing;
 pub use connection::{Connection, Event};

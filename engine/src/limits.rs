@@ -6,10 +6,9 @@ use cutaway_scheduler::Nanos;
 ///
 /// Each field tells its default, its range, and what happens when it is hit. A clone is handed to
 /// every shard; nothing reads a bound from anywhere else.
-
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// The largest head: request-line, field lines and the empty lines around them.
+    /// The largest head: request-line, field lines and the empty line behind them.
     ///
     /// Default 16 KiB; bytes, 256 to 1 MiB. Beyond it the request is answered 431 (414 where the
     /// request-line alone is that long) and the connection closed.

@@ -13,6 +13,7 @@
 
 mod connection;
 mod core;
+#[expect(unsafe_code, reason = "an eventfd passes into glommio's hands")]
 pub(crate) mod host;
 mod intake;
 mod outlet;
@@ -23,7 +24,7 @@ mod stats;
 mod table;
 mod turn;
 
-pub use connection::Close;
 pub(crate) use self::core::Core;
+pub use connection::Close;
 pub use stats::ShardStats;
 pub use turn::{Shard, Turn};

@@ -36,7 +36,7 @@ pub struct Comparison {
     /// How often each is measured.
     pub rounds: usize,
     /// How long each measurement takes.
-    pub seconds: u64,
+    pub duration: Duration,
     /// Whether a busy loop shares the server's core.
     pub hog: bool,
     /// wrk, or none for our own client.
@@ -71,7 +71,7 @@ struct Record<'r> {
     scenario: &'r str,
     hog: bool,
     client: &'r str,
-    seconds: u64,
+    seconds: f64,
     base: &'r str,
     subjects: Vec<Standing>,
     rounds: &'r [Round],
@@ -133,12 +133,12 @@ pub fn run(comparison: &Comparison, launcher: &Launcher) -> Result<Vec<Standing>
         "own"
     };
     println!(
-        "{}: {} connections, depth {}, {} rounds of {} s, client {client}{}",
+        "{}: {} connections, depth {}, {} rounds of {:?}, client {client}{}",
         comparison.scenario.name,
         comparison.scenario.connections,
         comparison.scenario.depth,
         comparison.rounds,
-        comparison.seconds,
+        comparison.duration,
         if comparison.hog {
             ", core shared with a hog"
         } else {
@@ -152,7 +152,7 @@ pub fn run(comparison: &Comparison, launcher: &Launcher) -> Result<Vec<Standing>
             scenario: comparison.scenario.name,
             hog: comparison.hog,
             client,
-            seconds: comparison.seconds,
+            seconds: comparison.duration.as_secs_f64(),
             base: &comparison.base,
             subjects: standings.clone(),
             rounds: &rounds,
@@ -196,11 +196,8 @@ fn measure(
             scratch,
             core: client_core,
         }
-        .run(comparison.scenario, addr, comparison.seconds)?,
-        None => {
-            let duration = Duration::from_secs(comparison.seconds);
-            client::closed::run(&plan(comparison, &exchanges, duration))?.totals()
-        }
+        .run(comparison.scenario, addr, comparison.duration)?,
+        None => client::closed::run(&plan(comparison, &exchanges, comparison.duration))?.totals(),
     };
     let span = reading(&server)?.since(&before);
     server.ensure_alive()?;

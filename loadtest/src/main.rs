@@ -274,7 +274,7 @@ fn run_compare(args: CompareArgs) -> Result<(), Failure> {
         base,
         subjects,
         rounds: args.rounds.into(),
-        seconds: args.seconds,
+        duration: Duration::from_secs(args.seconds),
         hog: args.hog,
         wrk,
         addr: args.port.addr(),

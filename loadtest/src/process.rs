@@ -7,6 +7,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -42,7 +43,10 @@ impl Scratch {
     ///
     /// *Errors*: the system's.
     pub fn new() -> Result<Scratch, Failure> {
-        let path = std::env::temp_dir().join(format!("cutaway-loadtest-{}", std::process::id()));
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("cutaway-loadtest-{}-{count}", std::process::id());
+        let path = std::env::temp_dir().join(name);
         fs::create_dir_all(&path).during(|| format!("make {}", path.display()))?;
         Ok(Scratch(path))
     }

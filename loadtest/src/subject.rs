@@ -62,7 +62,7 @@ impl Subject {
         })
     }
 
-    /// The program that serves on `addr` from `core`; the engine gets a fresh database in `scratch`.
+    /// The program that serves on `addr` from `core`; the engine keeps its database in `scratch`.
     pub fn program(&self, addr: SocketAddr, core: usize, scratch: &Scratch) -> Program {
         let words = |words: &[&str]| words.iter().map(OsString::from).collect::<Vec<_>>();
         let (path, args) = match &self.kind {

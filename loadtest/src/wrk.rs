@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::client::{Latency, Totals};
 use crate::failure::{During, Failure};
@@ -35,7 +36,7 @@ pub fn find() -> Option<PathBuf> {
 }
 
 impl Wrk<'_> {
-    /// Loads the server on `addr` for `seconds`.
+    /// Loads the server on `addr` for `duration`, rounded up to whole seconds.
     ///
     /// Where it pipelines, wrk prints latencies that cannot be (zeros above larger values), so there are none then.
     ///
@@ -44,11 +45,11 @@ impl Wrk<'_> {
         &self,
         scenario: &Scenario,
         addr: SocketAddr,
-        seconds: u64,
+        duration: Duration,
     ) -> Result<Totals, Failure> {
         let mut args: Vec<OsString> = ["-t1", "--latency"].map(OsString::from).to_vec();
         args.push(format!("-c{}", scenario.connections).into());
-        args.push(format!("-d{seconds}s").into());
+        args.push(format!("-d{}s", duration.as_secs_f64().ceil()).into());
         let is_plain = scenario.depth == 1 && scenario.targets.len() == 1;
         if !is_plain {
             let script = self.scratch.path("batch.lua");

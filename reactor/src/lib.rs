@@ -8,6 +8,7 @@ pub mod buffers;
     reason = "reads the processor's counter and the kernel's clock"
 )]
 pub mod clock;
+mod cores;
 pub mod inflight;
 pub mod planted;
 pub mod port;
@@ -20,13 +21,14 @@ pub mod uring;
 mod waker;
 pub mod worker;
 
-pub use backend::Backend;
+pub use backend::{Backend, Real};
 pub use clock::RealClock;
+pub use cores::allowed_cores;
 pub use port::{Finished, Handler, Outcome, Publish, WorkerPort};
 pub use ring::{
     Completion, Errno, Lease, ListenerId, Owner, Received, Ring, RingStats, SendBuffer, Socket,
 };
 pub use ticket::Ticket;
-pub use uring::{ListenerOptions, Uring, UringError, UringOptions};
+pub use uring::{ListenerOptions, Uring, UringError, UringOptions, listen};
 pub use waker::Waker;
 pub use worker::Placement;

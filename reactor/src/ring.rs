@@ -181,9 +181,13 @@ pub trait Ring {
     /// The next completion, if one is there. Stale ones are counted and skipped.
     fn pop(&mut self) -> Option<Completion>;
 
-    /// Whether [`pop`](Ring::pop) may give something. True is a false alarm where only completions
-    /// wait that say nothing to the shard.
-    fn is_ready(&self) -> bool;
+    /// How many completions wait to be popped, stale ones among them.
+    fn ready_count(&self) -> usize;
+
+    /// Whether one waits to be popped.
+    fn is_ready(&self) -> bool {
+        self.ready_count() > 0
+    }
 
     /// Counters since the ring was made.
     fn stats(&self) -> RingStats;

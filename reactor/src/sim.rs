@@ -32,7 +32,7 @@ use std::fmt;
 use std::io;
 use std::rc::Rc;
 
-use cutaway_scheduler::{ManualClock, Nanos};
+use cutaway_scheduler::{Clock, ManualClock, Nanos};
 
 use crate::backend::Backend;
 use crate::ring::{
@@ -40,6 +40,7 @@ use crate::ring::{
 };
 
 mod buffers;
+mod completion;
 mod event;
 mod fault;
 mod kernel;
@@ -68,6 +69,11 @@ impl Backend for Simulated {
     type Ring = SimRing;
     type Clock = ManualClock;
     type Port<J: Send + 'static> = SimPort<J>;
+
+    /// The simulation's world began in 1970.
+    fn unix_now(clock: &ManualClock) -> Nanos {
+        clock.now()
+    }
 }
 
 /// What a simulation is made of. The seed decides all that this leaves open.
@@ -225,8 +231,8 @@ impl Ring for SimRing {
         Some(completion)
     }
 
-    fn is_ready(&self) -> bool {
-        self.world.borrow().is_ready()
+    fn ready_count(&self) -> usize {
+        self.world.borrow().completions.visible_count()
     }
 
     fn stats(&self) -> RingStats {

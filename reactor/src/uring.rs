@@ -47,7 +47,7 @@ use crate::ring::{
 };
 use crate::waker::{Waker, eventfd};
 
-pub use listener::ListenerOptions;
+pub use listener::{ListenerOptions, listen};
 pub use options::UringOptions;
 pub use probe::{Features, UringError};
 
@@ -92,6 +92,18 @@ impl Uring {
     /// # Panics
     /// On sizes outside the ranges that [`UringOptions`] gives.
     pub fn new(options: UringOptions) -> Result<Uring, UringError> {
+        let waker = Waker::new().map_err(|error| explained(Step::Eventfd, &error, &options))?;
+        Uring::with_waker(options, waker)
+    }
+
+    /// A ring of this thread that this waker wakes: others may hold it before the ring stands.
+    ///
+    /// # Errors
+    /// As [`new`](Uring::new).
+    ///
+    /// # Panics
+    /// As [`new`](Uring::new).
+    pub fn with_waker(options: UringOptions, waker: Waker) -> Result<Uring, UringError> {
         options.check();
         let failed = |step| move |error: io::Error| explained(step, &error, &options);
         let (queues, is_deferred) = Queues::open(&options).map_err(failed(Step::Setup))?;
@@ -116,11 +128,11 @@ impl Uring {
             buffers,
             sockets: Vec::with_capacity(options.operations_count / 2),
             listeners: Vec::new(),
-            waker: Waker::new().map_err(failed(Step::Eventfd))?,
+            waker,
             is_waker_watched: false,
             heartbeat: Timeout::default(),
             timer: Timeout::default(),
-            idle_event: eventfd().map_err(failed(Step::Eventfd))?,
+            idle_event: eventfd(0).map_err(failed(Step::Eventfd))?,
             clock: RealClock::new(),
             features,
             completed_count: 0,
@@ -135,7 +147,7 @@ impl Uring {
     /// # Errors
     /// What socket(2), setsockopt(2), bind(2) and listen(2) say.
     pub fn listen(&mut self, addr: SocketAddr, options: ListenerOptions) -> io::Result<ListenerId> {
-        Ok(self.adopt(listener::open(addr, &options)?))
+        Ok(self.adopt(listen(addr, &options)?))
     }
 
     /// Takes over a socket that listens already: one that was handed down by another process.
@@ -190,7 +202,8 @@ impl Uring {
         self.queues.submitter().unregister_eventfd()
     }
 
-    /// The eventfd of the nap; non-blocking. Whoever waits on it reads it empty.
+    /// The eventfd of the nap. Whoever waits on it reads it empty; a read of it blocks, because one
+    /// through another ring would come back with `EAGAIN` from a non-blocking eventfd.
     pub fn idle_eventfd(&self) -> BorrowedFd<'_> {
         self.idle_event.as_fd()
     }
@@ -351,9 +364,11 @@ impl Ring for Uring {
     }
 
     fn shutdown_write(&mut self, socket: &Socket) {
-        let entry = opcode::Shutdown::new(Fd(socket.fd), libc::SHUT_WR).build();
+        // A syscall of its own, because the ring hands a shutdown to a kernel thread that looks the
+        // descriptor up late: after a close in the same turn it hits whoever got the number next.
         // It fails only where the peer is gone, which the receive tells.
-        self.push(entry.flags(squeue::Flags::SKIP_SUCCESS), Target::Nobody);
+        // SAFETY: takes two integers; the descriptor is open, for only `close` takes the socket.
+        unsafe { libc::shutdown(socket.fd, libc::SHUT_WR) };
     }
 
     fn close(&mut self, socket: Socket, owner: Owner) {
@@ -401,8 +416,8 @@ impl Ring for Uring {
     }
 
     #[inline]
-    fn is_ready(&self) -> bool {
-        self.queues.is_ready()
+    fn ready_count(&self) -> usize {
+        self.queues.ready_count()
     }
 
     fn stats(&self) -> RingStats {

@@ -31,7 +31,7 @@ impl Waker {
     /// `EMFILE`, `ENFILE`, `ENOMEM`, as eventfd(2) has them.
     pub fn new() -> io::Result<Waker> {
         Ok(Waker {
-            event: Arc::new(File::from(eventfd()?)),
+            event: Arc::new(File::from(eventfd(libc::EFD_NONBLOCK)?)),
         })
     }
 
@@ -56,9 +56,9 @@ impl AsFd for Waker {
 }
 
 /// A fresh eventfd, non-blocking and closed on exec.
-pub(crate) fn eventfd() -> io::Result<OwnedFd> {
+pub(crate) fn eventfd(flags: libc::c_int) -> io::Result<OwnedFd> {
     // SAFETY: takes two integers and touches no memory of ours.
-    let fd = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
+    let fd = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | flags) };
     if fd < 0 {
         return Err(io::Error::last_os_error());
     }

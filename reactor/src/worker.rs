@@ -14,16 +14,14 @@
 //! and a futex call only when it sleeps, and its token cannot be lost: a thread that saw empty rings
 //! just before the submission returns from `park` at once.
 //!
-//! **To the shard**: a completion wakes the shard's ring only while that sleeps. Both sides first
-//! write, then pass a sequentially consistent fence, then read what the other side writes: the shard
-//! writes "I sleep" and reads the ring, the worker writes the ring and reads "I sleep". At least one
-//! of them sees the other.
+//! **To the shard**: a completion wakes the shard's ring only while that sleeps (`doze.rs`).
 //!
 //! **Batches**: completions are announced together when no job waits or when the first of them would
 //! otherwise wait longer than [`ANNOUNCE_MAX`]; held ones ([`Publish::Held`]) are settled together
 //! within the bounds of [`Batch`].
 
 mod body;
+mod doze;
 #[expect(
     unsafe_code,
     reason = "affinity and priority of a thread are system calls"
@@ -36,7 +34,7 @@ mod place;
 mod spsc;
 
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering, fence};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::{JoinHandle, Thread};
 
@@ -45,6 +43,7 @@ use cutaway_scheduler::{Clock, Nanos};
 use crate::Waker;
 pub use crate::port::{Finished, Handler, Outcome, Publish, WorkerPort};
 use body::End;
+use doze::Doze;
 use spsc::{Receiver, Sender};
 
 /// How many jobs one port can have in flight.
@@ -86,7 +85,7 @@ impl<J: Send + 'static> WorkerPort<J> for ThreadPort<J> {
     fn poll(&mut self) -> Option<Finished<J>> {
         if self.said_asleep {
             self.said_asleep = false;
-            self.link.shard_sleeps.store(false, Ordering::Relaxed);
+            self.link.doze.wake_up();
         }
         let finished = self.done.try_recv().or_else(|| self.poll_dead())?;
         self.in_flight -= 1;
@@ -99,9 +98,7 @@ impl<J: Send + 'static> WorkerPort<J> for ThreadPort<J> {
 
     fn prepare_sleep(&mut self) -> bool {
         self.said_asleep = true;
-        self.link.shard_sleeps.store(true, Ordering::Relaxed);
-        // Pairs with the fence in `Link::announce`.
-        fence(Ordering::SeqCst);
+        self.link.doze.fall_asleep();
         self.done.is_ready() || (self.in_flight > 0 && self.is_dead())
     }
 
@@ -293,7 +290,7 @@ fn pair<J: Send + 'static>(waker: Waker) -> (ShardEnd<J>, End<J>) {
     let (jobs, jobs_out) = spsc::ring();
     let (done_in, done) = spsc::ring();
     let link = Arc::new(Link {
-        shard_sleeps: AtomicBool::new(false),
+        doze: Doze::default(),
         is_closed: AtomicBool::new(false),
         is_dead: AtomicBool::new(false),
         orphaned: Mutex::new(None),
@@ -309,8 +306,7 @@ fn pair<J: Send + 'static>(waker: Waker) -> (ShardEnd<J>, End<J>) {
 
 /// What the two ends of a port tell each other beside the rings.
 struct Link<J: Send + 'static> {
-    /// Written by both: the shard says that it goes to sleep, the worker that it has woken it.
-    shard_sleeps: AtomicBool,
+    doze: Doze,
     /// The port was dropped: no further job comes.
     is_closed: AtomicBool,
     /// The worker's thread has died.
@@ -324,12 +320,7 @@ impl<J: Send + 'static> Link<J> {
     /// Wakes the shard if it sleeps. What was sent before is seen by the shard, now or when it tries
     /// to sleep.
     fn announce(&self) {
-        // Pairs with the fence in `ThreadPort::prepare_sleep`.
-        fence(Ordering::SeqCst);
-        // A plain read first: a swap would take the shard's cache line also while it is awake.
-        if self.shard_sleeps.load(Ordering::Relaxed)
-            && self.shard_sleeps.swap(false, Ordering::Relaxed)
-        {
+        if self.doze.must_wake() {
             self.waker.wake();
         }
     }

@@ -78,9 +78,9 @@ impl<T> ReadyQueue<T> {
     #[inline]
     pub fn push(&mut self, class: ClassId, deadline: Nanos, item: T) -> Result<(), Full<T>> {
         if !self.lanes[class.index()].is_in_order(deadline) {
-            return self.push_ordered(class, deadline, item);
+            return self.push_out_of_order(class, deadline, item);
         }
-        let node = self.admit(class, deadline, item)?;
+        let node = self.admit(class, item)?;
         let lane = &mut self.lanes[class.index()];
         self.due[class.index()] = lane.push(&mut self.pool, deadline, node);
         Ok(())
@@ -101,7 +101,7 @@ impl<T> ReadyQueue<T> {
         deadline: Nanos,
         item: T,
     ) -> Result<(), Full<T>> {
-        let node = self.admit(class, deadline, item)?;
+        let node = self.admit(class, item)?;
         self.stats.class_mut(class.index()).ordered_count += 1;
         let lane = &mut self.lanes[class.index()];
         self.due[class.index()] = lane.push_ordered(&mut self.pool, deadline, node, self.now);
@@ -113,13 +113,14 @@ impl<T> ReadyQueue<T> {
     /// An expired item is given like any other: only the caller can answer for it.
     #[inline]
     pub fn pop(&mut self, now: Nanos) -> Option<Popped<T>> {
-        self.now = self.now.max(now);
-        let (class, source) = Due::earliest(&self.due).parts()?;
+        self.now = now;
+        let due = Due::earliest(&self.due);
+        let class = due.class()?;
         let index = class.index();
         let lane = &mut self.lanes[index];
-        let node = lane.take(&mut self.pool, source);
+        let (deadline, node) = lane.take(&mut self.pool, due);
         self.due[index] = lane.due();
-        let (deadline, item) = self.pool.release(node);
+        let item = self.pool.release(node);
         self.len -= 1;
         let expired = deadline <= now;
         let stats = self.stats.class_mut(index);
@@ -150,14 +151,27 @@ impl<T> ReadyQueue<T> {
 }
 
 impl<T> ReadyQueue<T> {
+    #[cold]
+    #[inline(never)]
+    fn push_out_of_order(
+        &mut self,
+        class: ClassId,
+        deadline: Nanos,
+        item: T,
+    ) -> Result<(), Full<T>> {
+        self.push_ordered(class, deadline, item)
+    }
+
     /// Gives the item a node of the pool and counts it, or refuses it.
-    fn admit(&mut self, class: ClassId, deadline: Nanos, item: T) -> Result<u32, Full<T>> {
+    fn admit(&mut self, class: ClassId, item: T) -> Result<u32, Full<T>> {
         let stats = self.stats.class_mut(class.index());
-        match self.pool.acquire(deadline, item) {
+        match self.pool.acquire(item) {
             Ok(node) => {
                 stats.pushed_count += 1;
                 self.len += 1;
-                self.stats.depth_peak = self.stats.depth_peak.max(self.len);
+                if self.len > self.stats.depth_peak {
+                    self.stats.depth_peak = self.len;
+                }
                 Ok(node)
             }
             Err(item) => {

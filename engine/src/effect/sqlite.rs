@@ -34,7 +34,7 @@ use cutaway_scheduler::{Clock, Nanos};
 
 pub use effects::{JobHandle, Refused, SqlFinished, SqliteEffects};
 pub use error::{Constraint, SqlError, SqlErrorKind};
-pub use job::{Mode, SqlValue, SqliteJob};
+pub use job::SqliteJob;
 pub use memory::{MemoryStats, memory};
 pub use run::{Reader, Writer};
 

@@ -1,4 +1,4 @@
-//! The Date field's value, made once a second.
+//! The Date field's value.
 
 /// `Sun, 06 Nov 1994 08:49:37 GMT`: an IMF-fixdate.
 ///
@@ -21,38 +21,6 @@ pub fn imf_fixdate(unix_seconds: u64) -> ImfFixdate {
     text
 }
 
-/// The present second's date.
-#[derive(Clone, Debug)]
-pub struct DateCache {
-    second: u64,
-    text: ImfFixdate,
-}
-
-impl DateCache {
-    /// A cache that holds the first second of 1970.
-    pub fn new() -> DateCache {
-        DateCache {
-            second: 0,
-            text: imf_fixdate(0),
-        }
-    }
-
-    /// The date of this second; made anew only where the second has changed.
-    pub fn at(&mut self, unix_seconds: u64) -> &ImfFixdate {
-        if self.second != unix_seconds {
-            self.second = unix_seconds;
-            self.text = imf_fixdate(unix_seconds);
-        }
-        &self.text
-    }
-}
-
-impl Default for DateCache {
-    fn default() -> DateCache {
-        DateCache::new()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -64,13 +32,5 @@ mod tests {
         assert_eq!(&imf_fixdate(0), b"Thu, 01 Jan 1970 00:00:00 GMT");
         assert_eq!(&imf_fixdate(951_782_400), b"Tue, 29 Feb 2000 00:00:00 GMT");
         assert_eq!(&imf_fixdate(u64::MAX), b"Fri, 31 Dec 9999 23:59:59 GMT");
-    }
-
-    #[test]
-    fn the_cache_follows_the_second() {
-        let mut cache = DateCache::new();
-        for second in [0, 5, 5, 6, 4] {
-            assert_eq!(*cache.at(second), imf_fixdate(second));
-        }
     }
 }

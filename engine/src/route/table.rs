@@ -164,7 +164,7 @@ impl<T> TableBuilder<T> {
     pub fn build(self) -> Result<Table<T>, Vec<RouteError>> {
         let mut errors = Vec::new();
         let mut trees: [Option<Tree<Leaf<T>>>; METHODS_COUNT] = std::array::from_fn(|_| None);
-        for (index, (method, pattern, value)) in self.added.into_iter().enumerate() {
+        for (method, pattern, value) in self.added {
             let pieces = match pieces(&pattern) {
                 Ok(pieces) => pieces,
                 Err(error) => {
@@ -174,7 +174,6 @@ impl<T> TableBuilder<T> {
             };
             let tree = trees[method as usize].get_or_insert_with(Tree::new);
             let leaf = Leaf {
-                index,
                 pattern: pattern.clone(),
                 value,
             };
@@ -198,8 +197,6 @@ impl<T> TableBuilder<T> {
 
 #[derive(Debug)]
 struct Leaf<T> {
-    /// Its place in the order of declaration.
-    index: usize,
     pattern: String,
     value: T,
 }
@@ -238,14 +235,6 @@ impl<T> Table<T> {
             },
             Err(_) => Found::NotFound,
         }
-    }
-
-    /// All that was added, in the order in which it was added.
-    pub fn values(&self) -> impl Iterator<Item = &T> {
-        let mut leaves: Vec<&Leaf<T>> =
-            self.trees.iter().flatten().flat_map(Tree::values).collect();
-        leaves.sort_by_key(|leaf| leaf.index);
-        leaves.into_iter().map(|leaf| &leaf.value)
     }
 
     fn find_in(&self, method: Method, path: &str, params: &mut Params) -> Option<&T> {
@@ -322,7 +311,7 @@ pub(super) fn pieces(pattern: &str) -> Result<Vec<Piece<'_>>, RouteError> {
 }
 
 /// The names of a pattern's parameters, in its order; empty where the pattern is malformed.
-pub(crate) fn param_names(pattern: &str) -> Vec<&str> {
+pub(crate) fn param_names(pattern: &'static str) -> Vec<&'static str> {
     let pieces = pieces(pattern).unwrap_or_default();
     pieces
         .into_iter()

@@ -87,15 +87,6 @@ impl<T> Node<T> {
         self.literals = vec![lower];
     }
 
-    fn collect<'t>(&'t self, into: &mut Vec<&'t T>) {
-        into.extend(self.value.as_ref());
-        into.extend(self.rest.as_ref());
-        self.literals
-            .iter()
-            .chain(self.param.as_deref())
-            .for_each(|node| node.collect(into));
-    }
-
     /// Literal before parameter before rest, at every segment: so the leftmost literal wins.
     fn find(&self, path: &[u8], mut at: usize, params: &mut Params) -> Option<&T> {
         if !path[at..].starts_with(&self.text) {
@@ -162,13 +153,6 @@ impl<T> Tree<T> {
                 Ok(())
             }
         }
-    }
-
-    /// All values, in no order.
-    pub fn values(&self) -> Vec<&T> {
-        let mut values = Vec::new();
-        self.root.collect(&mut values);
-        values
     }
 
     /// The value of the pattern that matches, with the spans of its parameters.

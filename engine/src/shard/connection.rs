@@ -133,6 +133,8 @@ pub(super) struct Connection {
     pub is_read_closed: bool,
     /// The request after which no other is read was taken in.
     pub has_last_request: bool,
+    /// Why the last request was refused, where it was.
+    pub refused: Option<Close>,
     /// Requests and refusals in the order in which their replies must leave.
     pub pipeline: VecDeque<Reply>,
     /// A send is in flight.
@@ -144,6 +146,9 @@ pub(super) struct Connection {
     pub sent_bytes: u64,
     /// Replies whose bytes are on their way, in their order.
     pub departures: VecDeque<Departure>,
+    /// How many of them have begun to leave, and where the last of these ends.
+    begun_count: usize,
+    begun_bytes: u64,
     pub ending: Ending,
     /// Stands in the shard's list of connections to look at before the turn ends.
     pub is_dirty: bool,
@@ -165,12 +170,15 @@ impl Connection {
             is_stopping: false,
             is_read_closed: false,
             has_last_request: false,
+            refused: None,
             pipeline: VecDeque::new(),
             is_sending: false,
             outbox: VecDeque::new(),
             encoded_bytes: 0,
             sent_bytes: 0,
             departures: VecDeque::new(),
+            begun_count: 0,
+            begun_bytes: 0,
             ending: Ending::Open,
             is_dirty: false,
             timer: None,
@@ -221,13 +229,42 @@ impl Connection {
         (self.moved_at + length, reason)
     }
 
+    /// A send of so many bytes is submitted: the replies whose first byte is among them begin to
+    /// leave.
+    pub fn begin_departures(&mut self, len_bytes: usize, now: Nanos) {
+        let until = self.sent_bytes + len_bytes as u64;
+        while let Some(departure) = self.departures.get_mut(self.begun_count) {
+            if self.begun_bytes >= until {
+                return;
+            }
+            departure.write_first(now);
+            self.begun_bytes = departure.end_offset();
+            self.begun_count += 1;
+        }
+    }
+
+    /// The first of the replies whose last byte has left.
+    pub fn next_departed(&mut self) -> Option<Departure> {
+        if self.departures.front()?.end_offset() > self.sent_bytes {
+            return None;
+        }
+        self.begun_count -= 1;
+        self.departures.pop_front()
+    }
+
     /// The buffer that further reply bytes go to.
     pub fn output(&mut self, spare: &mut Vec<Vec<u8>>) -> &mut SendBuffer {
         let can_grow = self.outbox.back().is_some_and(|last| last.body.is_empty());
         if !can_grow {
             let head = spare.pop().unwrap_or_default();
-            self.outbox.push_back(SendBuffer { head, body: Bytes::new(), sent_bytes: 0 });
+            self.outbox.push_back(SendBuffer {
+                head,
+                body: Bytes::new(),
+                sent_bytes: 0,
+            });
         }
-        self.outbox.back_mut().expect("one was pushed where there was none")
+        self.outbox
+            .back_mut()
+            .expect("one was pushed where there was none")
     }
 }

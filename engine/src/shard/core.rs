@@ -3,19 +3,21 @@
 //! The ring stands apart so that received bytes, which live in the ring's buffers, can be parsed in
 //! place: a turn reads from the ring while it changes the core.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use cutaway_reactor::{Backend, Errno, ListenerId, Ring, Socket, Ticket};
 use cutaway_scheduler::{Clock, Nanos, ReadyQueue, Wheel};
 
-use super::connection::{Close, Connection, Ending, Upload};
-use super::request::{Parked, Phase, Request};
+use super::connection::{Close, Connection, Upload};
+use super::request::{Phase, Request};
 use super::stats::ShardStats;
 use super::table::Table;
-use crate::effect::sqlite::{SqlFinished, SqliteEffects, SqliteJob};
-use crate::http::{DateCache, FieldSpan};
+use crate::effect::sqlite::{SqliteEffects, SqliteJob};
+use crate::http::FieldSpan;
+use crate::http::date::{ImfFixdate, imf_fixdate};
 use crate::limits::Limits;
-use crate::routes::Routes;
+use crate::routes::BuiltRoutes;
 use crate::step::{Fail, Failure};
 use crate::timeline::{MarkKind, Recorder};
 
@@ -39,6 +41,9 @@ pub(super) struct Listening {
 /// How long accepting pauses after `EMFILE` and its kin: until then some connection may have closed.
 const ACCEPT_PAUSE: Nanos = Nanos::from_millis(100);
 
+/// How many connections beyond the limit are told so at once; more are closed without a word.
+const TURNED_AWAY_MAX: usize = 64;
+
 /// A shard without its ring.
 pub(crate) struct Core<B: Backend> {
     pub(super) clock: B::Clock,
@@ -46,7 +51,9 @@ pub(crate) struct Core<B: Backend> {
     /// a request never carries its neighbour's run.
     pub(super) reading: Nanos,
     pub(super) limits: Limits,
-    pub(super) routes: Arc<Routes>,
+    /// Counted twice: across the shards at their start, and on this shard for each use, because an
+    /// atomic count would be a cache line that all shards write.
+    pub(super) routes: Rc<Arc<BuiltRoutes>>,
     pub(super) listening: Vec<Listening>,
     pub(super) connections: Table<Connection>,
     pub(super) requests: Table<Box<Request>>,
@@ -56,7 +63,9 @@ pub(crate) struct Core<B: Backend> {
     /// Jobs that have not come back, those of cancelled requests included.
     pub(super) job_count: usize,
     pub(super) recorder: Recorder,
-    pub(super) date: DateCache,
+    pub(super) date: ImfFixdate,
+    /// Up to when `date` is this second's.
+    date_until: Nanos,
     pub(super) dirty: Vec<Ticket>,
     pub(super) sequence: u64,
     pub(super) drain_until: Option<Nanos>,
@@ -76,26 +85,27 @@ impl<B: Backend> Core<B> {
     pub fn new(
         clock: B::Clock,
         limits: Limits,
-        routes: Arc<Routes>,
+        routes: Arc<BuiltRoutes>,
         effects: Vec<SqliteEffects<B::Port<SqliteJob>>>,
         recorder: Recorder,
     ) -> Core<B> {
         let reading = clock.now();
-        let timer_count_max = limits.connections_max + limits.requests_max + 8;
+        let timer_count_max = limits.connections_max + TURNED_AWAY_MAX + limits.requests_max + 8;
         Core {
             reading,
             ready: ReadyQueue::new(routes.classes(), limits.queue_depth_max),
-            timers: Wheel::new(reading, timer_count_max),
-            connections: Table::new(limits.connections_max),
+            timers: Wheel::new(timer_count_max),
+            connections: Table::new(limits.connections_max + TURNED_AWAY_MAX),
             requests: Table::new(limits.requests_max),
             clock,
             limits,
-            routes,
+            routes: Rc::new(routes),
             listening: Vec::new(),
             effects,
             job_count: 0,
             recorder,
-            date: DateCache::new(),
+            date: imf_fixdate(0),
+            date_until: Nanos::ZERO,
             dirty: Vec::new(),
             sequence: 0,
             drain_until: None,
@@ -115,9 +125,22 @@ impl<B: Backend> Core<B> {
         self.reading
     }
 
+    /// Makes the Date field's value anew where its second is over.
+    pub(super) fn refresh_date(&mut self) {
+        const SECOND: u64 = 1_000_000_000;
+        if self.reading >= self.date_until {
+            let unix_now = B::unix_now(&self.clock).as_u64();
+            self.date = imf_fixdate(unix_now / SECOND);
+            self.date_until = self.reading + Nanos(SECOND - unix_now % SECOND);
+        }
+    }
+
     pub(super) fn listen(&mut self, ring: &mut B::Ring, id: ListenerId) {
         ring.accept(id, Self::listener_ticket(self.listening.len()));
-        self.listening.push(Listening { id, is_accepting: true });
+        self.listening.push(Listening {
+            id,
+            is_accepting: true,
+        });
     }
 
     /// Listeners have no table: their tickets are their places in the list.
@@ -147,7 +170,8 @@ impl<B: Backend> Core<B> {
             Err(_) => {
                 self.stats.accept_failed_count += 1;
                 if !more {
-                    self.timers.arm(self.reading + ACCEPT_PAUSE, TimerItem::Accept(index));
+                    self.timers
+                        .arm(self.reading + ACCEPT_PAUSE, TimerItem::Accept(index));
                 }
             }
         }
@@ -163,22 +187,35 @@ impl<B: Backend> Core<B> {
 
     fn open(&mut self, ring: &mut B::Ring, socket: Socket) {
         self.stats.accepted_count += 1;
-        let connection = Connection::new(socket, self.reading);
-        match self.connections.insert(connection) {
+        let is_over = self.connections.len() >= self.limits.connections_max;
+        match self
+            .connections
+            .insert(Connection::new(socket, self.reading))
+        {
             Ok(ticket) => {
+                if is_over {
+                    self.turn_away(ticket);
+                }
                 self.mark_dirty(ticket);
                 self.rearm_timer(ticket);
             }
-            // At the limit: the preformatted refusal leaves, then the connection ends. Its slot is
-            // the one spare slot that the table keeps for this.
+            // Not even room to say so.
             Err(mut connection) => {
                 self.stats.closed_count[Close::TooMany as usize] += 1;
                 if let Some(socket) = connection.socket.take() {
-                    ring.shutdown_write(&socket);
                     ring.close(socket, Self::listener_ticket(0));
                 }
             }
         }
+    }
+
+    /// Beyond the limit of connections: a preformatted refusal instead of a hang.
+    fn turn_away(&mut self, ticket: Ticket) {
+        if let Some(connection) = self.connections.get_mut(ticket) {
+            connection.has_last_request = true;
+            connection.refused = Some(Close::TooMany);
+        }
+        self.refuse_preformatted(ticket, false);
     }
 
     /// Fires what is due.
@@ -206,11 +243,16 @@ impl<B: Backend> Core<B> {
             self.stats.stale_count += 1;
             return;
         };
-        let Phase::Parked(parked) = &mut request.phase else { return };
+        let Phase::Parked(parked) = &mut request.phase else {
+            return;
+        };
         parked.timer = None;
-        self.effects[usize::from(parked.resource)].cancel(parked.job);
         self.stats.timed_out_count += 1;
-        self.answer_failure(ticket, Failure::new(Fail::DeadlineExceeded, "effect", ""));
+        self.answer_failure(
+            ticket,
+            MarkKind::Expired,
+            Failure::new(Fail::Timeout, "effect", ""),
+        );
     }
 
     /// Whether a turn would find something to do without waiting.
@@ -221,7 +263,10 @@ impl<B: Backend> Core<B> {
     /// Tells the workers that the shard is about to block. True where a result is there already.
     pub(super) fn prepare_sleep(&mut self) -> bool {
         self.job_count > 0
-            && self.effects.iter_mut().fold(false, |any, effects| effects.prepare_sleep() || any)
+            && self
+                .effects
+                .iter_mut()
+                .fold(false, |any, effects| effects.prepare_sleep() || any)
     }
 
     /// Whether the shard has nothing that moves: only then may it nap.
@@ -252,7 +297,7 @@ impl<B: Backend> Core<B> {
             if let Some(connection) = self.connections.get_mut(ticket)
                 && connection.is_idle()
             {
-                Self::end_after_replies(connection, Close::Draining);
+                connection.end_after_replies(Close::Draining);
             }
             self.mark_dirty(ticket);
         }
@@ -270,6 +315,9 @@ impl<B: Backend> Core<B> {
         self.drain_until.is_some()
             && self.connections.is_empty()
             && self.job_count == 0
-            && self.listening.iter().all(|listening| !listening.is_accepting)
+            && self
+                .listening
+                .iter()
+                .all(|listening| !listening.is_accepting)
     }
 }

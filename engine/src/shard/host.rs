@@ -6,18 +6,24 @@
 //!
 //! Parking through glommio whenever the completion queue is empty for a moment would cost 14 % on
 //! keep-alive plaintext; that is why the heartbeat exists.
-#![expect(unsafe_code, reason = "an eventfd passes into glommio's hands")]
+//!
+//! # Invariants
+//! 1. glommio closes a descriptor that a file was made from; it is given one that nobody else owns.
 
 use std::future::poll_fn;
-use std::os::fd::{BorrowedFd, FromRawFd, IntoRawFd};
+use std::io;
+use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd};
 use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
 
+use cutaway_reactor::{Real, Ring};
 use cutaway_scheduler::Nanos;
 use glommio::io::BufferedFile;
 use glommio::timer::Timer;
 use glommio::{LocalExecutorBuilder, Placement};
+
+use super::turn::Shard;
 
 /// How many heartbeats without traffic pass before the shard naps.
 const BEATS_BEFORE_NAP: u32 = 4;
@@ -25,71 +31,51 @@ const BEATS_BEFORE_NAP: u32 = 4;
 /// One period of the heartbeat.
 const HEARTBEAT: Nanos = Nanos::from_millis(1);
 
-/// What a shard needs to start, and whom it answers to.
-pub(crate) struct Berth {
-    /// Its number, from 0.
-    pub index: usize,
-    /// The core it is pinned to.
-    pub core: usize,
-    /// What the main thread tells the shards.
-    pub control: Arc<Control>,
-}
-
-/// Runs a shard on the calling thread until it is drained.
-///
-/// `make` builds the shard on this thread, for a ring belongs to the thread that made it; it is
-/// called inside the executor. `started` is told the outcome.
+/// Runs a future of this thread's own on an executor that is pinned to `core`, until it ends.
 ///
 /// # Blocking
-/// For as long as the shard lives.
+/// For as long as the future lives.
 ///
 /// # Errors
-/// The executor could not be made, or the ring broke.
-pub(crate) fn run(
-    berth: &Berth,
-    make: impl FnOnce() -> Result<Shard<Real>, Error> + 'static,
-    started: impl FnOnce(Result<(), Error>) + 'static,
-) -> Result<(), Error> {
-    let name = format!("shard-{}", berth.index);
-    let executor = LocalExecutorBuilder::new(Placement::Fixed(berth.core))
-        .name(&name)
+/// glommio's word, where it cannot make an executor: most often for want of locked memory.
+pub(crate) fn run<T>(
+    name: &str,
+    core: usize,
+    future: impl Future<Output = T>,
+) -> Result<T, String> {
+    let executor = LocalExecutorBuilder::new(Placement::Fixed(core))
+        .name(name)
         // glommio pins 10 MiB for each of its three rings unless told otherwise.
         .io_memory(65536)
         .make()
-        .map_err(|error| Error::Executor { shard: berth.index, why: error.to_string() })?;
-    let control = Arc::clone(&berth.control);
-    executor.run(async move {
-        let mut shard = match make() {
-            Ok(shard) => shard,
-            Err(error) => {
-                started(Err(error));
-                return Ok(());
-            }
-        };
-        control.enlist(shard.ring.waker());
-        started(Ok(()));
-        drive(&mut shard, &control).await
-    })
+        .map_err(|error| error.to_string())?;
+    Ok(executor.run(future))
 }
 
-/// Turns the shard until it is drained.
-async fn drive(shard: &mut Shard<Real>, control: &Control) -> Result<(), Error> {
-    let bell = Bell::new(shard.ring.idle_eventfd());
+/// Turns the shard until it is drained. `drain_within` says how long the drain may take, once there
+/// is one; it is asked at every heartbeat.
+///
+/// # Errors
+/// The ring broke.
+pub(crate) async fn drive(
+    shard: &mut Shard<Real>,
+    drain_within: impl Fn() -> Option<Nanos>,
+) -> io::Result<()> {
+    let bell = Bell::new(shard.ring.idle_eventfd().try_clone_to_owned()?);
     let mut quiet_beats = 0;
     shard.ring.heartbeat(Some(HEARTBEAT));
     loop {
-        let turn = shard.turn().map_err(Error::Ring)?;
+        let turn = shard.turn()?;
         if turn.completion_count > 0 {
             quiet_beats = 0;
         }
         if turn.is_beat {
             quiet_beats += 1;
-            if let Some(deadline) = control.drain_within() {
-                let deadline = shard.now() + deadline;
-                shard.drain(deadline);
-                if shard.is_drained() {
-                    return Ok(());
-                }
+            if let Some(within) = drain_within() {
+                shard.drain(within);
+            }
+            if shard.is_drained() {
+                return Ok(());
             }
             glommio_turn().await;
         }
@@ -105,17 +91,17 @@ async fn drive(shard: &mut Shard<Real>, control: &Control) -> Result<(), Error> 
 /// The order is what makes it safe: first the eventfd is registered, then everything is looked at
 /// once more. Whatever came before the registration is seen by the second look, whatever comes after
 /// it rings the bell.
-async fn nap(shard: &mut Shard<Real>, bell: &Bell) -> Result<(), Error> {
+async fn nap(shard: &mut Shard<Real>, bell: &Bell) -> io::Result<()> {
     shard.ring.heartbeat(None);
     shard.ring.timer(shard.core.next_timer_at());
-    shard.ring.register_idle_eventfd().map_err(Error::Ring)?;
+    shard.ring.register_eventfd()?;
     let has_results = shard.core.prepare_sleep();
-    shard.ring.enter(0).map_err(Error::Ring)?;
+    shard.ring.enter(0)?;
     if !has_results && !shard.has_work() {
         shard.core.stats.nap_count += 1;
-        bell.rung().await.map_err(Error::Ring)?;
+        bell.rung().await?;
     }
-    shard.ring.unregister_idle_eventfd().map_err(Error::Ring)?;
+    shard.ring.unregister_eventfd()?;
     shard.ring.timer(None);
     shard.ring.heartbeat(Some(HEARTBEAT));
     Ok(())
@@ -157,13 +143,17 @@ struct Bell {
 impl Bell {
     /// Takes a duplicate of its own, for glommio closes what it is given.
     fn new(eventfd: OwnedFd) -> Bell {
-        // SAFETY: the descriptor is owned and given up by `into_raw_fd` in the same breath.
+        // SAFETY: by invariant 1; `into_raw_fd` gives up the only owner.
         let file = unsafe { BufferedFile::from_raw_fd(eventfd.into_raw_fd()) };
         Bell { file }
     }
 
     /// Ready once the eventfd's counter is above zero, and sets it to zero.
-    async fn rung(&self) -> std::io::Result<()> {
-        self.file.read_at(0, 8).await.map(drop).map_err(std::io::Error::from)
+    async fn rung(&self) -> io::Result<()> {
+        self.file
+            .read_at(0, 8)
+            .await
+            .map(drop)
+            .map_err(io::Error::from)
     }
 }

@@ -3,11 +3,11 @@
 //! Everything a connection needs of the ring happens here, once a turn, for the connections that
 //! were marked dirty: one send each, the receive paused or armed again, the steps of an orderly end.
 
-use bytes::Bytes;
 use cutaway_reactor::{Backend, Errno, Received, Ring, SendBuffer, Ticket};
 
-use super::connection::{Close, Connection, Ending, Reply};
+use super::connection::{Close, Ending, Reply};
 use super::core::{Core, TimerItem};
+use crate::timeline::Ending as TimelineEnding;
 
 /// A returned buffer larger than this is freed, so that one large reply does not stay for ever.
 const SPARE_BUFFER_BYTES_MAX: usize = 64 * 1024;
@@ -38,15 +38,23 @@ impl<B: Backend> Core<B> {
     }
 
     fn send_next(&mut self, ring: &mut B::Ring, ticket: Ticket) {
-        let Some(connection) = self.connections.get_mut(ticket) else { return };
+        let Some(connection) = self.connections.get_mut(ticket) else {
+            return;
+        };
         if connection.is_sending || matches!(connection.ending, Ending::Aborting(_)) {
             return;
         }
-        let (Some(socket), Some(buffer)) = (&connection.socket, connection.outbox.pop_front())
-        else {
+        if connection.socket.is_none() {
+            return;
+        }
+        let Some(buffer) = connection.outbox.pop_front() else {
             return;
         };
         connection.is_sending = true;
+        connection.begin_departures(buffer.remaining_bytes(), self.reading);
+        let Some(socket) = &connection.socket else {
+            return;
+        };
         ring.send(socket, ticket, buffer);
     }
 
@@ -54,16 +62,23 @@ impl<B: Backend> Core<B> {
     /// again once it is not.
     fn read_on(&mut self, ring: &mut B::Ring, ticket: Ticket) {
         let limits = &self.limits;
-        let Some(connection) = self.connections.get_mut(ticket) else { return };
+        let Some(connection) = self.connections.get_mut(ticket) else {
+            return;
+        };
         if !connection.inbox.is_empty() && connection.may_read_request(limits) {
             self.resume_reading(ticket);
         }
         let limits = &self.limits;
-        let Some(connection) = self.connections.get_mut(ticket) else { return };
-        let Some(socket) = &connection.socket else { return };
+        let Some(connection) = self.connections.get_mut(ticket) else {
+            return;
+        };
+        let Some(socket) = &connection.socket else {
+            return;
+        };
         let wants_more = match connection.ending {
             Ending::Open => {
-                connection.may_read_request(limits) || connection.inbox.len() < limits.inbox_bytes_max
+                connection.may_read_request(limits)
+                    || connection.inbox.len() < limits.inbox_bytes_max
             }
             // Reads on only to throw away, until the peer's FIN.
             Ending::AfterReplies(_) | Ending::Lingering(_) => true,
@@ -81,16 +96,25 @@ impl<B: Backend> Core<B> {
 
     fn end_in_order(&mut self, ring: &mut B::Ring, ticket: Ticket) {
         let now = self.reading;
-        let Some(connection) = self.connections.get_mut(ticket) else { return };
-        if connection.ending == Ending::Open && connection.is_read_closed && connection.is_settled() {
+        let Some(connection) = self.connections.get_mut(ticket) else {
+            return;
+        };
+        if connection.ending == Ending::Open && connection.is_read_closed && connection.is_settled()
+        {
             let is_between = connection.inbox.is_empty() && connection.upload.is_none();
-            let reason = if is_between { Close::PeerDone } else { Close::PeerGaveUp };
+            let reason = if is_between {
+                Close::PeerDone
+            } else {
+                Close::PeerGaveUp
+            };
             connection.ending = Ending::AfterReplies(reason);
         }
         match connection.ending {
             Ending::AfterReplies(reason) if connection.is_settled() => {
                 if connection.is_receiving {
-                    let Some(socket) = &connection.socket else { return };
+                    let Some(socket) = &connection.socket else {
+                        return;
+                    };
                     ring.shutdown_write(socket);
                     connection.ending = Ending::Lingering(reason);
                     connection.moved_at = now;
@@ -107,7 +131,9 @@ impl<B: Backend> Core<B> {
             }
             Ending::Aborting(_) if connection.is_sending => {
                 // A send that waits for a peer which does not read ends only with the direction.
-                let Some(socket) = &connection.socket else { return };
+                let Some(socket) = &connection.socket else {
+                    return;
+                };
                 ring.shutdown_write(socket);
             }
             _ => {}
@@ -115,8 +141,12 @@ impl<B: Backend> Core<B> {
     }
 
     fn close(&mut self, ring: &mut B::Ring, ticket: Ticket, reason: Close) {
-        let Some(connection) = self.connections.get_mut(ticket) else { return };
-        let Some(socket) = connection.socket.take() else { return };
+        let Some(connection) = self.connections.get_mut(ticket) else {
+            return;
+        };
+        let Some(socket) = connection.socket.take() else {
+            return;
+        };
         connection.ending = Ending::Closing;
         if let Some(timer) = connection.timer.take() {
             self.timers.cancel(timer);
@@ -128,7 +158,10 @@ impl<B: Backend> Core<B> {
     /// The socket is closed and nothing of the connection is in flight any more.
     pub(super) fn on_closed(&mut self, ticket: Ticket) {
         if let Some(connection) = self.connections.remove(ticket) {
-            debug_assert!(connection.pipeline.is_empty(), "a closed connection owes no reply");
+            debug_assert!(
+                connection.pipeline.is_empty(),
+                "a closed connection owes no reply"
+            );
         }
     }
 
@@ -140,7 +173,9 @@ impl<B: Backend> Core<B> {
         result: Result<usize, Errno>,
     ) {
         let now = self.reading;
-        let Some(connection) = self.connections.get_mut(ticket) else { return };
+        let Some(connection) = self.connections.get_mut(ticket) else {
+            return;
+        };
         connection.is_sending = false;
         connection.moved_at = now;
         match result {
@@ -159,7 +194,9 @@ impl<B: Backend> Core<B> {
             }
             Err(_) => self.abort(ticket, Close::ClientGone),
         }
-        let Some(connection) = self.connections.get_mut(ticket) else { return };
+        let Some(connection) = self.connections.get_mut(ticket) else {
+            return;
+        };
         let is_waiting = !connection.outbox.is_empty()
             || connection.ending != Ending::Open
             || connection.is_read_closed
@@ -173,20 +210,20 @@ impl<B: Backend> Core<B> {
     /// Closes the timelines of the replies that have left.
     fn depart(&mut self, ticket: Ticket) {
         let now = self.reading;
-        let Some(connection) = self.connections.get_mut(ticket) else { return };
-        while let Some(departing) = connection.departures.front() {
-            if departing.end_offset > connection.sent_bytes {
-                return;
-            }
-            if let Some(departing) = connection.departures.pop_front() {
-                self.recorder.record(departing.departure.finish(now));
-            }
+        let Some(connection) = self.connections.get_mut(ticket) else {
+            return;
+        };
+        while let Some(departure) = connection.next_departed() {
+            self.recorder
+                .finish(departure, TimelineEnding::Written, now);
         }
     }
 
     /// A receive that brought no bytes.
     pub(super) fn on_receive_ended(&mut self, ticket: Ticket, received: &Received, more: bool) {
-        let Some(connection) = self.connections.get_mut(ticket) else { return };
+        let Some(connection) = self.connections.get_mut(ticket) else {
+            return;
+        };
         if !more {
             connection.is_receiving = false;
         }
@@ -204,7 +241,9 @@ impl<B: Backend> Core<B> {
     /// Gives a connection up: cancels its requests and throws its replies away.
     pub(super) fn abort(&mut self, ticket: Ticket, reason: Close) {
         let now = self.reading;
-        let Some(connection) = self.connections.get_mut(ticket) else { return };
+        let Some(connection) = self.connections.get_mut(ticket) else {
+            return;
+        };
         if matches!(connection.ending, Ending::Aborting(_) | Ending::Closing) {
             return;
         }
@@ -215,16 +254,20 @@ impl<B: Backend> Core<B> {
         for buffer in connection.outbox.drain(..) {
             self.spare_buffers.push(buffer.head);
         }
-        while let Some(departing) = connection.departures.pop_front() {
-            self.recorder.record(departing.departure.lost(now));
+        let ending = match reason {
+            Close::ClientGone => TimelineEnding::ClientGone,
+            _ => TimelineEnding::Cancelled,
+        };
+        while let Some(departure) = connection.departures.pop_front() {
+            self.recorder.finish(departure, ending, now);
         }
         let pipeline = std::mem::take(&mut connection.pipeline);
         for reply in pipeline {
             match reply {
-                Reply::Owed(request) => self.cancel(request),
+                Reply::Owed(request) => self.cancel(request, ending),
                 Reply::Held(held) => {
                     if let Some(departure) = held.departure {
-                        self.recorder.record(departure.lost(now));
+                        self.recorder.finish(departure, ending, now);
                     }
                 }
             }
@@ -235,7 +278,9 @@ impl<B: Backend> Core<B> {
 
     /// Sets the connection's timer to what its present state allows.
     pub(super) fn rearm_timer(&mut self, ticket: Ticket) {
-        let Some(connection) = self.connections.get_mut(ticket) else { return };
+        let Some(connection) = self.connections.get_mut(ticket) else {
+            return;
+        };
         let (until, _) = connection.patience(&self.limits);
         if let Some(timer) = connection.timer.take() {
             self.timers.cancel(timer);
@@ -247,7 +292,9 @@ impl<B: Backend> Core<B> {
     /// A connection's timer fired: it has run out of patience, or gets its next look.
     pub(super) fn on_connection_timer(&mut self, ticket: Ticket) {
         let now = self.reading;
-        let Some(connection) = self.connections.get_mut(ticket) else { return };
+        let Some(connection) = self.connections.get_mut(ticket) else {
+            return;
+        };
         connection.timer = None;
         let (until, reason) = connection.patience(&self.limits);
         if now < until || matches!(connection.ending, Ending::Closing) {
@@ -266,25 +313,5 @@ impl<B: Backend> Core<B> {
             }
             _ => self.abort(ticket, reason),
         }
-    }
-
-    /// Lets a connection end once its replies have left.
-    pub(super) fn end_after_replies(connection: &mut Connection, reason: Close) {
-        if connection.ending == Ending::Open {
-            connection.ending = Ending::AfterReplies(reason);
-        }
-    }
-
-    /// Bytes that were encoded elsewhere, appended to what the connection sends.
-    pub(super) fn append(
-        connection: &mut Connection,
-        spare: &mut Vec<Vec<u8>>,
-        head: &[u8],
-        body: Bytes,
-    ) {
-        let output = connection.output(spare);
-        output.head.extend_from_slice(head);
-        connection.encoded_bytes += (head.len() + body.len()) as u64;
-        output.body = body;
     }
 }

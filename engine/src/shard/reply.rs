@@ -5,27 +5,32 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use cutaway_reactor::{Backend, Ticket};
-use cutaway_scheduler::{Clock, ClassId, Nanos};
+use cutaway_scheduler::{Clock, Nanos};
 
 use super::connection::{Close, Connection, Ending, HeldReply, Reply};
 use super::core::Core;
 use super::request::{Phase, Request};
 use crate::effect::sqlite::SqlFinished;
+use crate::error;
 use crate::http::encode::{self, ConnectionField, FieldName, FieldValue, ResponseHead};
-use crate::http::{Method, Refusal, Status, Version};
+use crate::http::{Method, Refusal, Version};
 use crate::response::{Body, ResponseView};
 use crate::step::{Fail, Failure};
-use crate::timeline::{Departure, Ending as TimelineEnding, Exchange, MarkKind};
+use crate::timeline::{Ending as TimelineEnding, MarkKind};
 
 /// A body of shared or static bytes from this size on is sent from where it lies instead of being
 /// copied behind its head.
 const BODY_BYTES_COPIED_MAX: usize = 16 * 1024;
 
+const ALLOW: FieldName<'static> = FieldName::new("Allow").expect("a token");
+
 impl<B: Backend> Core<B> {
     /// Fails a request from outside its steps, and answers it.
     pub(super) fn answer_failure(&mut self, ticket: Ticket, kind: MarkKind, failure: Failure) {
         let routes = Rc::clone(&self.routes);
-        let Some(request) = self.requests.get_mut(ticket) else { return };
+        let Some(request) = self.requests.get_mut(ticket) else {
+            return;
+        };
         match request.route {
             Some(index) => {
                 let _ = request.context.fail(routes.route(index), failure);
@@ -38,9 +43,11 @@ impl<B: Backend> Core<B> {
     /// Encodes a request's response into its connection, or behind the replies it waits for; then
     /// ends the request. Its arena is free again before a byte has left.
     pub(super) fn answer(&mut self, ticket: Ticket, kind: MarkKind) {
-        let unix_seconds = self.unix_seconds();
+        self.refresh_date();
         let is_draining = self.drain_until.is_some();
-        let Some(request) = self.requests.get_mut(ticket) else { return };
+        let Some(request) = self.requests.get_mut(ticket) else {
+            return;
+        };
         let connection_ticket = request.connection;
         let Some(connection) = self.connections.get_mut(connection_ticket) else {
             debug_assert!(false, "a request outlived its connection");
@@ -49,7 +56,9 @@ impl<B: Backend> Core<B> {
 
         let response = request.context.response();
         let status = response.status();
-        request.timeline.stamp(kind, self.reading, 0, u64::from(status.code()));
+        request
+            .timeline
+            .stamp(kind, self.reading, 0, u64::from(status.code()));
         self.stats.reply_count[usize::from(status.code() / 100)] += 1;
         let keep_alive = request.keep_alive && !is_draining;
         let field = match (keep_alive, request.version) {
@@ -58,7 +67,8 @@ impl<B: Backend> Core<B> {
             (true, Version::Http11) => ConnectionField::Silent,
         };
 
-        let is_next = matches!(connection.pipeline.front(), Some(Reply::Owed(next)) if *next == ticket);
+        let is_next =
+            matches!(connection.pipeline.front(), Some(Reply::Owed(next)) if *next == ticket);
         let mut held = Vec::new();
         let out = if is_next {
             &mut connection.output(&mut self.spare_buffers).head
@@ -67,15 +77,19 @@ impl<B: Backend> Core<B> {
             &mut held
         };
         let start = out.len();
-        let date = self.date.at(unix_seconds);
-        let body = write_response(out, &response, date, field, request.method, request.allow.as_deref());
+        let date = &self.date;
+        let body = write_response(out, &response, date, field, request.method, &request.allow);
         let head_bytes = out.len() - start;
         drop(response);
 
         self.reading = self.clock.now();
         let now = self.reading;
-        request.timeline.stamp(MarkKind::Encoded, now, 0, (head_bytes + body.len()) as u64);
-        let mut departure = self.recorder.fold(&request.timeline, &request.exchange(status.code()));
+        request
+            .timeline
+            .stamp(MarkKind::Encoded, now, 0, (head_bytes + body.len()) as u64);
+        let mut departure = self
+            .recorder
+            .fold(&request.timeline, &request.exchange(status.code()));
         if is_next {
             connection.pipeline.pop_front();
             connection.encoded_bytes += (head_bytes + body.len()) as u64;
@@ -86,7 +100,11 @@ impl<B: Backend> Core<B> {
             connection.departures.push_back(departure);
             connection.release_held(&mut self.spare_buffers, now);
         } else {
-            let held = HeldReply { head: held, body, departure: Some(departure) };
+            let held = HeldReply {
+                head: held,
+                body,
+                departure: Some(departure),
+            };
             for reply in &mut connection.pipeline {
                 if matches!(reply, Reply::Owed(owed) if *owed == ticket) {
                     *reply = Reply::Held(held);
@@ -109,18 +127,24 @@ impl<B: Backend> Core<B> {
 
     /// Ends a request's context. Its slot is free at once, unless a worker still has its job.
     fn end_request(&mut self, ticket: Ticket) {
-        let Some(request) = self.requests.get_mut(ticket) else { return };
+        let Some(request) = self.requests.get_mut(ticket) else {
+            return;
+        };
         let effects = &mut self.effects;
         let resource = request.resource;
-        request.context.end(|buffer| effects[usize::from(resource)].recycle(buffer));
+        request
+            .context
+            .end(|buffer| effects[usize::from(resource)].recycle(buffer));
         match std::mem::replace(&mut request.phase, Phase::Answered) {
             Phase::Parked(parked) => {
                 if let Some(timer) = parked.timer {
                     self.timers.cancel(timer);
                 }
-                self.effects[usize::from(parked.resource)].cancel(parked.job);
+                self.effects[usize::from(resource)].cancel(parked.job);
             }
-            Phase::Resuming(SqlFinished { result: Ok(buffer), .. }) => {
+            Phase::Resuming(SqlFinished {
+                result: Ok(buffer), ..
+            }) => {
                 self.effects[usize::from(resource)].recycle(buffer);
                 self.free_request(ticket);
             }
@@ -137,26 +161,14 @@ impl<B: Backend> Core<B> {
     /// The connection of a request is gone: nobody waits for its reply.
     pub(super) fn cancel(&mut self, ticket: Ticket, ending: TimelineEnding) {
         let now = self.reading;
-        let Some(request) = self.requests.get_mut(ticket) else { return };
+        let Some(request) = self.requests.get_mut(ticket) else {
+            return;
+        };
         self.stats.cancelled_count += 1;
-        let Request { timeline, .. } = &mut **request;
-        let _ = timeline;
-        let exchange_status = 0;
-        let request = &mut **request;
-        self.recorder.abandon(
-            &mut request.timeline,
-            &Request::exchange_of(
-                request.sequence,
-                request.method,
-                &request.path,
-                request.route,
-                exchange_status,
-                request.deadline,
-                request.slow_after,
-            ),
-            ending,
-            now,
-        );
+        let mut timeline = std::mem::take(&mut request.timeline);
+        self.recorder
+            .abandon(&mut timeline, &request.exchange(0), ending, now);
+        request.timeline = timeline;
         self.end_request(ticket);
     }
 
@@ -209,8 +221,7 @@ impl<B: Backend> Core<B> {
 
     /// A request that cannot be read: it is answered, and the connection ends with that answer.
     pub(super) fn refuse(&mut self, ticket: Ticket, refusal: Refusal) {
-        let status = Status::new(refusal.status_code()).unwrap_or(Status::BAD_REQUEST);
-        let failure = Failure::new(Fail::of(status), "request", refusal.what());
+        let failure = Failure::new(error::fail_of(refusal), "request", refusal.what());
         self.refuse_last(ticket, Close::Refused, failure);
     }
 
@@ -221,13 +232,15 @@ impl<B: Backend> Core<B> {
     }
 
     fn refuse_last(&mut self, ticket: Ticket, reason: Close, failure: Failure) {
-        let Some(connection) = self.connections.get_mut(ticket) else { return };
+        let Some(connection) = self.connections.get_mut(ticket) else {
+            return;
+        };
         connection.has_last_request = true;
         connection.refused = Some(reason);
         connection.upload = None;
         connection.inbox.clear();
         let first_byte_at = connection.first_byte_at.take().unwrap_or(self.reading);
-        let Some(mut request) = self.vacant_request() else {
+        let Some(mut request) = self.vacant_request(ticket) else {
             self.refuse_preformatted(ticket, false);
             return;
         };
@@ -240,14 +253,20 @@ impl<B: Backend> Core<B> {
 
     /// The machine is full: a reply that needs no slot.
     pub(super) fn refuse_preformatted(&mut self, ticket: Ticket, keep_alive: bool) {
-        let unix_seconds = self.unix_seconds();
+        self.refresh_date();
         let now = self.reading;
-        let Some(connection) = self.connections.get_mut(ticket) else { return };
+        let Some(connection) = self.connections.get_mut(ticket) else {
+            return;
+        };
         self.stats.refused_slot_count += 1;
         self.stats.reply_count[5] += 1;
         let mut head = self.spare_buffers.pop().unwrap_or_default();
-        encode::overloaded(&mut head, self.date.at(unix_seconds), keep_alive);
-        let held = HeldReply { head, body: Bytes::new(), departure: None };
+        encode::overloaded(&mut head, &self.date, keep_alive);
+        let held = HeldReply {
+            head,
+            body: Bytes::new(),
+            departure: None,
+        };
         connection.pipeline.push_back(Reply::Held(held));
         connection.release_held(&mut self.spare_buffers, now);
         if !keep_alive && connection.pipeline.is_empty() {
@@ -258,16 +277,21 @@ impl<B: Backend> Core<B> {
     }
 
     /// A request slot: a used one where there is one.
-    pub(super) fn vacant_request(&mut self) -> Option<Box<Request>> {
+    pub(super) fn vacant_request(&mut self, connection: Ticket) -> Option<Box<Request>> {
         if self.requests.is_full() {
             return None;
         }
         let arena_bytes = self.limits.arena_bytes;
-        Some(self.spare_requests.pop().unwrap_or_else(|| Box::new(Request::new(arena_bytes))))
+        let spare = self.spare_requests.pop();
+        Some(spare.unwrap_or_else(|| Box::new(Request::new(connection, arena_bytes))))
     }
 
     /// Puts a request into the table and into its connection's order of replies.
-    pub(super) fn keep_request(&mut self, connection: Ticket, request: Box<Request>) -> Option<Ticket> {
+    pub(super) fn keep_request(
+        &mut self,
+        connection: Ticket,
+        request: Box<Request>,
+    ) -> Option<Ticket> {
         self.stats.request_count += 1;
         let connection = self.connections.get_mut(connection)?;
         match self.requests.insert(request) {
@@ -287,7 +311,9 @@ impl Connection {
     /// Releases the encoded replies that are first in order now.
     fn release_held(&mut self, spare: &mut Vec<Vec<u8>>, now: Nanos) {
         while let Some(Reply::Held(_)) = self.pipeline.front() {
-            let Some(Reply::Held(held)) = self.pipeline.pop_front() else { return };
+            let Some(Reply::Held(held)) = self.pipeline.pop_front() else {
+                return;
+            };
             let output = self.output(spare);
             output.head.extend_from_slice(&held.head);
             let len = held.head.len() + held.body.len();
@@ -319,7 +345,7 @@ fn write_response(
     date: &[u8; 29],
     connection: ConnectionField,
     method: Method,
-    allow: Option<&str>,
+    allow: &str,
 ) -> Bytes {
     let body = response.body();
     let content = body.as_slice();
@@ -331,11 +357,10 @@ fn write_response(
         connection,
     }
     .write(out);
-    if let Some(allow) = allow {
-        const ALLOW: FieldName<'static> = FieldName::new("Allow").expect("a token");
-        if let Some(allow) = FieldValue::new(allow) {
-            encode::field(out, ALLOW, allow);
-        }
+    if !allow.is_empty()
+        && let Some(allow) = FieldValue::new(allow)
+    {
+        encode::field(out, ALLOW, allow);
     }
     encode::end(out);
     // A HEAD's answer has the fields of the GET and no content (RFC 9110 section 9.3.2).
@@ -343,7 +368,9 @@ fn write_response(
         return Bytes::new();
     }
     match body {
-        Body::Static(content) if content.len() > BODY_BYTES_COPIED_MAX => Bytes::from_static(content),
+        Body::Static(content) if content.len() > BODY_BYTES_COPIED_MAX => {
+            Bytes::from_static(content)
+        }
         Body::Bytes(content) if content.len() > BODY_BYTES_COPIED_MAX => content.clone(),
         _ => {
             out.extend_from_slice(content);

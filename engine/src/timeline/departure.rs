@@ -37,9 +37,9 @@ impl Departure {
     /// settled, and the wait for the socket begins.
     pub fn release(&mut self, at: Nanos, end_offset: u64) {
         debug_assert!(!self.is_released, "a reply is released once");
-        self.end_offset = end_offset;
         self.charge(Stage::Hold, at);
         self.is_released = true;
+        self.end_offset = end_offset;
         self.mark(MarkKind::Released, at);
     }
 

@@ -161,7 +161,8 @@ pub enum MarkKind {
     BodyLast,
     /// Admission lets it in. `argument`: its class.
     Admitted,
-    /// It is in the ready queue. `argument`: how many were before it.
+    /// It is in the ready queue: for the first time, or again because the turn's quantum ended
+    /// between two steps. `argument`: how many were before it.
     Enqueued,
     /// It was popped from the ready queue.
     Dequeued,
@@ -380,7 +381,7 @@ static TABLE: [Row; 31] = {
         row(BodyAwaited,   "body awaited",   &[Admit],       Enters(Read),       after(&[Routed])),
         row(BodyLast,      "body last",      &[Read],        Enters(Admit),      after(&[BodyAwaited])),
         row(Admitted,      "admitted",       &[Admit],       Enters(Admit),      after(&[Routed, BodyLast])),
-        row(Enqueued,      "enqueued",       &[Admit],       Enters(QueueWait),  after(&[Admitted])),
+        row(Enqueued,      "enqueued",       &[Admit, Run],  Enters(QueueWait),  after(&[Admitted, StepEnd])),
         row(Dequeued,      "dequeued",       &[QueueWait],   Enters(Run),        after(&[Enqueued, Resumed])),
         row(StepStart,     "step start",     &[Run],         Enters(Run),        after(&[Dequeued, StepEnd])),
         row(StepEnd,       "step end",       &[Run],         Enters(Run),        after(&[StepStart])),

@@ -464,9 +464,19 @@ fn straight_line(
     kinds.extend([(Admitted, 0), (Enqueued, 0), (Dequeued, 0)]);
     let mut step = 0;
     for (step_count, effect_count) in needs {
-        for _ in 0..*step_count {
+        for place in 0..*step_count {
             kinds.extend([(StepStart, step), (StepEnd, step)]);
             step += 1;
+            // The turn's quantum ended between two steps.
+            if place == 1 {
+                kinds.extend([
+                    (Enqueued, 0),
+                    (Dequeued, 0),
+                    (StepStart, step),
+                    (StepEnd, step),
+                ]);
+                step += 1;
+            }
         }
         for effect in 0..*effect_count {
             kinds.extend([(Submitted, effect), (JobQueued, effect)]);

@@ -7,7 +7,7 @@ use hdrhistogram::Histogram;
 
 use crate::client::expect::{Exchange, Expectation};
 use crate::client::link::{Link, Received};
-use crate::client::poller::Poller;
+use crate::client::poller::{Poller, Ready};
 use crate::client::{Latency, Totals, latency_histogram};
 use crate::failure::{During, Failure};
 
@@ -95,11 +95,11 @@ pub fn run(plan: &Plan<'_>) -> Result<Report, Failure> {
     client.start()?;
     let mut last_progress = (0, Instant::now());
     while client.open_count > 0 && !client.is_over() {
-        let keys = poller
+        let changes = poller
             .wait(Duration::from_millis(100))
             .during(|| "wait for answers".to_owned())?;
-        for key in keys {
-            client.turn(key)?;
+        for ready in changes {
+            client.turn(ready)?;
         }
         if client.answered_count != last_progress.0 {
             last_progress = (client.answered_count, client.now);
@@ -226,7 +226,8 @@ impl<'e> Client<'e> {
     }
 
     /// One report of the poller: send on, read all, judge all.
-    fn turn(&mut self, key: usize) -> Result<(), Failure> {
+    fn turn(&mut self, ready: Ready) -> Result<(), Failure> {
+        let key = ready.key;
         if self.talks[key].state == State::Closed {
             return Ok(());
         }
@@ -236,7 +237,7 @@ impl<'e> Client<'e> {
         loop {
             let received = self.talks[key]
                 .link
-                .receive()
+                .receive(ready.is_ending)
                 .during(|| format!("receive on connection {key}"))?;
             self.now = Instant::now();
             self.judge(key)?;
@@ -252,7 +253,7 @@ impl<'e> Client<'e> {
         loop {
             let talk = &mut self.talks[key];
             let unread = talk.link.unread().len();
-            if unread == 0 || talk.state == State::Closed {
+            if unread == 0 {
                 return Ok(());
             }
             if talk.owed == 0 {
@@ -285,6 +286,14 @@ impl<'e> Client<'e> {
             if answer.close {
                 talk.state = State::Finished;
             } else if talk.owed == 0 && talk.state == State::Talking {
+                // Bytes beyond the last answer are judged before the next batch could lay claim to them.
+                let unread = talk.link.unread().len();
+                if unread > 0 {
+                    return Err(Failure::Unasked {
+                        connection: key,
+                        unread,
+                    });
+                }
                 if matches!(self.until, Until::Answered(enough) if self.answered_count >= enough) {
                     talk.state = State::Closed;
                     self.open_count -= 1;

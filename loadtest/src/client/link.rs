@@ -60,13 +60,15 @@ impl Link {
         Ok(sent)
     }
 
-    /// Reads once into the inbox.
+    /// Reads once into the inbox; `is_ending` says that the poller saw the server close its side.
     ///
-    /// A read that does not fill the room has drained the socket, so the next edge is awaited without another call; an
-    /// end that follows brings an edge of its own (epoll(7), question 9).
+    /// A read that does not fill the room has drained the socket, so the next edge is awaited without another call. Not so
+    /// where the end came with the same edge as the last bytes: no other edge follows it.
+    ///
+    /// *Source*: epoll(7), questions 9 and 10 of its appendix.
     ///
     /// *Errors*: the system's; a reset is an end, not an error, since what was received before it is still to be judged.
-    pub fn receive(&mut self) -> io::Result<Received> {
+    pub fn receive(&mut self, is_ending: bool) -> io::Result<Received> {
         self.make_room();
         let room = &mut self.inbox[self.end..];
         let room_bytes = room.len();
@@ -74,7 +76,8 @@ impl Link {
             Ok(0) => Ok(Received::Ended),
             Ok(count) => {
                 self.end += count;
-                Ok(if count < room_bytes {
+                let is_dry = count < room_bytes && !is_ending;
+                Ok(if is_dry {
                     Received::Dry
                 } else {
                     Received::More

@@ -12,7 +12,7 @@ use hdrhistogram::Histogram;
 use crate::client::expect::{Exchange, Expectation};
 use crate::client::latency_histogram;
 use crate::client::link::{Link, Received};
-use crate::client::poller::Poller;
+use crate::client::poller::{Poller, Ready};
 use crate::failure::{During, Failure};
 
 /// The client sleeps until this long before the next moment and polls from there on: a timer wakes up to 50 µs late
@@ -84,11 +84,11 @@ pub fn run(plan: &OpenPlan<'_>) -> Result<Vec<StreamReport>, Failure> {
             .unwrap_or(last_at)
             .saturating_duration_since(now)
             .saturating_sub(SPIN);
-        let keys = poller
+        let changes = poller
             .wait(patience)
             .during(|| "wait for answers".to_owned())?;
-        for key in keys {
-            client.turn(key)?;
+        for ready in changes {
+            client.turn(ready)?;
         }
     }
 }
@@ -203,14 +203,15 @@ impl<'e> Client<'e> {
         Ok(())
     }
 
-    fn turn(&mut self, key: usize) -> Result<(), Failure> {
+    fn turn(&mut self, ready: Ready) -> Result<(), Failure> {
+        let key = ready.key;
         if self.calls[key].intended_at.is_some() {
             self.push(key)?;
         }
         loop {
             let received = self.calls[key]
                 .link
-                .receive()
+                .receive(ready.is_ending)
                 .during(|| format!("receive on connection {key}"))?;
             self.judge(key, Instant::now())?;
             match received {
@@ -256,6 +257,13 @@ impl<'e> Client<'e> {
             }
         };
         call.link.consume(answer.len_bytes);
+        let unread = call.link.unread().len();
+        if unread > 0 {
+            return Err(Failure::Unasked {
+                connection: key,
+                unread,
+            });
+        }
         call.intended_at = None;
         lane.answered_count += 1;
         let waited = now.saturating_duration_since(intended_at);

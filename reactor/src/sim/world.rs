@@ -1,19 +1,18 @@
 //! The simulated machine: time, what happens in it, and the queues between shard and kernel.
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
 use std::fmt::Display;
-use std::rc::Weak;
+use std::rc::{Rc, Weak};
 
 use cutaway_scheduler::{Clock, ManualClock, Nanos};
 
 use crate::inflight::Inflight;
-use crate::planted;
-use crate::ring::{Completion, Errno, Lease, Owner, Received, RingStats, SendBuffer, Socket};
+use crate::ring::{Owner, RingStats, SendBuffer};
 
 use super::SimConfig;
 use super::buffers::{Buffers, Wrong};
-use super::event::{Agenda, Done, Entry, Event};
+use super::completion::Completions;
+use super::event::{Agenda, Entry, Event};
 use super::fault::{Fault, Faults};
 use super::kernel::{Listener, Submission};
 use super::log::Log;
@@ -45,16 +44,12 @@ pub(super) struct World {
     pub(super) workers: Vec<Weak<dyn Worker>>,
 
     submissions: Vec<Submission>,
-    /// What the kernel has posted and no `enter` has made visible yet.
-    deferred: VecDeque<Entry>,
-    /// The completion queue.
-    queue: VecDeque<Entry>,
-    /// What had no room in it.
-    overflow: VecDeque<Entry>,
+    pub(super) completions: Completions,
     heartbeat: Option<Nanos>,
-    heartbeat_arming: u64,
-    timer_arming: u64,
-    is_wake_under_way: bool,
+    /// Counts the armings, so that a beat of an earlier one is known as stale.
+    pub(super) heartbeat_arming: u64,
+    pub(super) timer_arming: u64,
+    pub(super) is_wake_under_way: bool,
     /// Waiting does not move the time past this.
     pub(super) horizon: Nanos,
     pub(super) stats: RingStats,
@@ -92,9 +87,7 @@ impl World {
             buffers: Buffers::new(config.buffers_count, config.buffer_bytes),
             workers: Vec::new(),
             submissions: Vec::new(),
-            deferred: VecDeque::new(),
-            queue: VecDeque::new(),
-            overflow: VecDeque::new(),
+            completions: Completions::default(),
             heartbeat: None,
             heartbeat_arming: 0,
             timer_arming: 0,
@@ -192,52 +185,10 @@ impl World {
         }
     }
 
-    pub(super) fn post(&mut self, entry: Entry) {
-        self.deferred.push_back(entry);
-        if let Entry::Operation {
-            armed, more: false, ..
-        } = entry
-            && self.faults.strikes(Fault::StaleCompletion)
-        {
-            let at = self.after_latency() + self.config.latency_max;
-            self.agenda.plan(
-                at,
-                Event::Post(Entry::Operation {
-                    armed,
-                    result: Ok(Done::Repeated),
-                    more: true,
-                }),
-            );
-        }
-    }
-
-    pub(super) fn post_later(&mut self, entry: Entry) {
-        let at = self.after_latency();
-        self.agenda.plan(at, Event::Post(entry));
-    }
-
-    /// The next completion the shard shall see.
-    pub(super) fn pop(&mut self) -> Option<Completion> {
-        while let Some(entry) = self.queue.pop_front() {
-            self.stats.completed_count += 1;
-            if let Some(completion) = self.complete(entry) {
-                return Some(completion);
-            }
-            self.stats.stale_count += 1;
-            self.record("stale", 0, 0);
-        }
-        None
-    }
-
-    pub(super) fn is_ready(&self) -> bool {
-        !self.queue.is_empty()
-    }
-
     /// Whether nothing will happen any more unless somebody does something.
     pub(super) fn is_quiet(&self) -> bool {
         self.submissions.is_empty()
-            && self.ready_count() == 0
-            && self.deferred.is_empty()
+            && self.completions.is_empty()
             && self
                 .agenda
                 .iter()
@@ -275,12 +226,8 @@ impl World {
         }
     }
 
-    fn living_workers(&self) -> impl Iterator<Item = std::rc::Rc<dyn Worker>> {
+    fn living_workers(&self) -> impl Iterator<Item = Rc<dyn Worker>> {
         self.workers.iter().filter_map(Weak::upgrade)
-    }
-
-    fn ready_count(&self) -> usize {
-        self.queue.len() + self.overflow.len()
     }
 
     fn begin_enter(&mut self, want: u32) {
@@ -307,29 +254,6 @@ impl World {
         }
         // Nothing submits while something starts, so the emptied one can serve again.
         self.submissions = submissions;
-    }
-
-    /// Fills the completion queue: first with what had no room before, as the kernel does.
-    fn flush(&mut self) {
-        while self.queue.len() < self.config.completions_max
-            && let Some(entry) = self.overflow.pop_front()
-        {
-            self.queue.push_back(entry);
-        }
-        while let Some(entry) = self.deferred.pop_front() {
-            // Once one entry overflows all later ones do, or they would overtake it.
-            if !self.overflow.is_empty() {
-                self.overflow.push_back(entry);
-            } else if self.queue.len() == self.config.completions_max
-                || self.faults.strikes(Fault::QueueOverflow)
-            {
-                self.stats.overflow_count += 1;
-                self.record("overflow", self.queue.len() as u64, 0);
-                self.overflow.push_back(entry);
-            } else {
-                self.queue.push_back(entry);
-            }
-        }
     }
 
     fn begin_wait(&mut self) {
@@ -383,133 +307,6 @@ impl World {
             Event::Work(_) => unreachable!("workers work while the world is not borrowed"),
         }
     }
-
-    /// What the shard shall see of an entry; none where it is stale.
-    fn complete(&mut self, entry: Entry) -> Option<Completion> {
-        let (armed, result, more) = match entry {
-            Entry::Heartbeat(arming) => {
-                let is_present = arming == self.heartbeat_arming;
-                return is_present.then(|| {
-                    self.record("heartbeat", arming, 0);
-                    Completion::Heartbeat
-                });
-            }
-            Entry::Timer(arming) => {
-                let is_present = arming == self.timer_arming;
-                return is_present.then(|| {
-                    self.record("timer", arming, 0);
-                    Completion::Timer
-                });
-            }
-            Entry::Woken => {
-                self.is_wake_under_way = false;
-                self.record("woken", 0, 0);
-                return Some(Completion::Woken);
-            }
-            Entry::Operation {
-                armed,
-                result,
-                more,
-            } => (armed, result, more),
-        };
-        let operation = self.operations.find(armed.ticket)?;
-        let (kind, owner, target) = (operation.kind, operation.owner, operation.target);
-        if operation.serial != armed.serial {
-            self.bug(format_args!(
-                "a stale completion was taken for the one of a {kind:?} that is still in flight"
-            ));
-        }
-        let buffer = if more {
-            None
-        } else {
-            self.operations
-                .remove(armed.ticket)
-                .and_then(|operation| operation.buffer)
-        };
-        let number = match result {
-            Ok(Done::Accepted(fd)) => fd as u64,
-            Ok(Done::Received { len, .. }) => u64::from(len),
-            Ok(Done::Sent(len)) => len as u64,
-            Ok(Done::End | Done::Closed | Done::Repeated) => 0,
-            Err(error) => (error.0 as u64) << 32,
-        };
-        self.record(kind.name(), target as u64, number);
-        Some(match kind {
-            Kind::Accept => {
-                if !more {
-                    self.listeners[target].accept_seen = None;
-                }
-                Completion::Accepted {
-                    owner,
-                    result: match result {
-                        Ok(Done::Accepted(fd)) => Ok(Socket { fd }),
-                        Err(error) => Err(error),
-                        Ok(other) => self.bug(format_args!("an accept completed with {other:?}")),
-                    },
-                    more,
-                }
-            }
-            Kind::Receive => {
-                if !more {
-                    self.connections[target].receive_seen = None;
-                }
-                Completion::Received {
-                    owner,
-                    received: self.received(result),
-                    more,
-                }
-            }
-            Kind::Send => {
-                self.connections[target].send_seen = None;
-                let Some(mut buffer) = buffer else {
-                    self.bug("a send completed without its buffer");
-                };
-                let result = match result {
-                    Ok(Done::Sent(len)) => {
-                        buffer.sent_bytes += len;
-                        Ok(len)
-                    }
-                    Err(error) => Err(error),
-                    Ok(other) => self.bug(format_args!("a send completed with {other:?}")),
-                };
-                Completion::Sent {
-                    owner,
-                    buffer,
-                    result,
-                }
-            }
-            Kind::Close => Completion::Closed { owner },
-        })
-    }
-
-    fn received(&mut self, result: Result<Done, Errno>) -> Received {
-        match result {
-            Ok(Done::Received { buffer, len }) => {
-                let leased = self.buffers.lease(buffer);
-                self.hold(leased);
-                Received::Bytes(Lease { buffer, len })
-            }
-            Ok(Done::End) => Received::End,
-            Err(Errno(libc::ENOBUFS)) => {
-                self.stats.no_buffers_count += 1;
-                Received::NoBuffers
-            }
-            Err(Errno(libc::ECANCELED)) => Received::Cancelled,
-            Err(error) => Received::Failed(error),
-            Ok(other) => self.bug(format_args!("a receive completed with {other:?}")),
-        }
-    }
-
-    pub(super) fn release(&mut self, lease: &Lease) {
-        self.record("release", u64::from(lease.buffer), 0);
-        let released = self.buffers.release(lease.buffer);
-        self.hold(released);
-        // Where the planted bug lives, a release while completions still wait to be popped goes
-        // wrong, as if a second path of the shard had seen the same lease.
-        if planted::double_release() && !self.queue.is_empty() {
-            self.buffers.release_again();
-        }
-    }
 }
 
 /// One turn's `enter`: starts what was submitted, lets happen what is due, and waits for `want`.
@@ -523,7 +320,7 @@ pub(super) fn enter(world: &RefCell<World>, want: u32) {
     let has_enough = || {
         let mut world = world.borrow_mut();
         world.flush();
-        world.ready_count() >= want as usize
+        world.completions.ready_count() >= want as usize
     };
     if has_enough() {
         return;
@@ -569,18 +366,6 @@ fn delay(stream: &mut Stream, most: Nanos) -> Nanos {
         1..=6 => stream.below(most),
         _ => stream.below(most / 100 + 1),
     })
-}
-
-impl Kind {
-    /// How its completion stands in the log.
-    fn name(self) -> &'static str {
-        match self {
-            Kind::Accept => "accepted",
-            Kind::Receive => "received",
-            Kind::Send => "sent",
-            Kind::Close => "closed",
-        }
-    }
 }
 
 /// One number for each concern that draws.

@@ -33,7 +33,7 @@ impl Default for ListenerOptions {
 ///
 /// It stays blocking: on a non-blocking one the ring's accept would give `EAGAIN` instead of
 /// waiting.
-pub(super) fn open(addr: SocketAddr, options: &ListenerOptions) -> io::Result<TcpListener> {
+pub fn listen(addr: SocketAddr, options: &ListenerOptions) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
     // A restarted server finds connections of the old one in TIME_WAIT.
     socket.set_reuse_address(true)?;

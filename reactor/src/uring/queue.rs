@@ -138,12 +138,12 @@ impl Queues {
         self.ring.completion().next()
     }
 
-    /// Whether a completion is there.
+    /// How many completions are there.
     #[inline]
-    pub(super) fn is_ready(&self) -> bool {
+    pub(super) fn ready_count(&self) -> usize {
         // SAFETY: no other view of the completion queue exists: `pop` drops its own and needs `&mut`.
         let completions = unsafe { self.ring.completion_shared() };
-        !completions.is_empty()
+        completions.len()
     }
 
     /// One syscall; how many SQEs it took.

@@ -69,7 +69,7 @@ impl Calendar {
         debug_assert!(self.covers(deadline), "the caller asked first");
         let number = number(deadline);
         let place = number as usize & self.mask();
-        pool.append(&mut self.buckets[place], node);
+        pool.append(&mut self.buckets[place], deadline, node);
         self.words[place / WORD] |= 1 << (place % WORD);
         self.summary |= 1 << (place / WORD);
         let is_first = number < self.first;
@@ -77,22 +77,22 @@ impl Calendar {
         is_first
     }
 
-    /// The node that is first in the first bucket in use.
+    /// The deadline of the node that is first in the first bucket in use.
     #[inline]
-    pub(super) fn first(&self) -> Option<u32> {
-        self.buckets[self.first as usize & self.mask()].first()
+    pub(super) fn first_deadline(&self) -> Option<Nanos> {
+        self.buckets[self.first as usize & self.mask()].first_deadline()
     }
 
     /// Takes that node out.
     ///
     /// # Panics
     /// There is none.
-    #[inline(never)]
-    pub(super) fn take_first<T>(&mut self, pool: &mut Pool<T>) -> u32 {
+    #[inline]
+    pub(super) fn take_first<T>(&mut self, pool: &mut Pool<T>) -> (Nanos, u32) {
         let place = self.first as usize & self.mask();
         let bucket = &mut self.buckets[place];
-        let node = pool.detach_first(bucket);
-        if bucket.is_empty() {
+        let taken = pool.detach_first(bucket);
+        if bucket.first_deadline().is_none() {
             let word = &mut self.words[place / WORD];
             *word &= !(1 << (place % WORD));
             if *word == 0 {
@@ -103,7 +103,7 @@ impl Calendar {
                 None => NOTHING,
             };
         }
-        node
+        taken
     }
 
     /// The place of the first bucket in use, going round from this one.

@@ -5,8 +5,8 @@ use crate::time::Nanos;
 
 /// A deadline, where in its class the item lies, and the class; ordered by these three in turn.
 ///
-/// The low five bits hold the last two, so 59 are left for the deadline: those 18 years and more
-/// away count as equal.
+/// The last two take the place of the deadline's low five bits, so deadlines less than 32 ns apart
+/// may count as equal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Due(u64);
 
@@ -20,29 +20,29 @@ pub(super) enum Source {
 }
 
 const CLASS_BITS: u32 = CLASSES_MAX.ilog2();
-const SOURCE_BITS: u32 = 2;
-const LAST: u64 = (u64::MAX >> (CLASS_BITS + SOURCE_BITS)) - 1;
+const PLACE_MASK: u64 = (1 << (CLASS_BITS + 2)) - 1;
 
 impl Due {
-    /// Later than every deadline.
+    /// Later than every deadline: no item has all five bits set.
     pub(super) const NOTHING: Due = Due(u64::MAX);
 
     pub(super) fn new(deadline: Nanos, source: Source, class: ClassId) -> Due {
         let place = (source as u64) << CLASS_BITS | class.index() as u64;
-        Due(deadline.as_u64().min(LAST) << (SOURCE_BITS + CLASS_BITS) | place)
+        Due(deadline.as_u64() & !PLACE_MASK | place)
     }
 
-    /// The class and the place in it; none for [`NOTHING`](Due::NOTHING).
-    pub(super) fn parts(self) -> Option<(ClassId, Source)> {
-        if self == Due::NOTHING {
-            return None;
-        }
-        let source = match self.0 >> CLASS_BITS & 3 {
+    /// The class; none for [`NOTHING`](Due::NOTHING).
+    pub(super) fn class(self) -> Option<ClassId> {
+        (self != Due::NOTHING).then(|| ClassId::at(self.0 as usize % CLASSES_MAX))
+    }
+
+    /// Where in its class the item lies.
+    pub(super) fn source(self) -> Source {
+        match (self.0 & PLACE_MASK) >> CLASS_BITS {
             0 => Source::Calendar,
             1 => Source::Outside,
             _ => Source::Fifo,
-        };
-        Some((ClassId::at(self.0 as usize % CLASSES_MAX), source))
+        }
     }
 
     /// The least of one of each class, as a tree: three comparisons deep, and no branch that could

@@ -46,7 +46,7 @@ impl Lane {
     /// Whether an item with this deadline may stand at the FIFO's end.
     #[inline]
     pub(super) fn is_in_order(&self, deadline: Nanos) -> bool {
-        self.fifo.is_empty() || deadline >= self.fifo_last
+        self.fifo_due == Due::NOTHING || deadline >= self.fifo_last
     }
 
     /// Puts a node at the FIFO's end. Gives what is due next.
@@ -54,10 +54,10 @@ impl Lane {
     pub(super) fn push<T>(&mut self, pool: &mut Pool<T>, deadline: Nanos, node: u32) -> Due {
         debug_assert!(self.is_in_order(deadline), "the caller asked first");
         self.fifo_last = deadline;
-        if self.fifo.is_empty() {
+        if self.fifo_due == Due::NOTHING {
             self.fifo_due = Due::new(deadline, Source::Fifo, self.class);
         }
-        pool.append(&mut self.fifo, node);
+        pool.append(&mut self.fifo, deadline, node);
         self.due()
     }
 
@@ -81,19 +81,19 @@ impl Lane {
         self.due()
     }
 
-    /// Takes out the node that is due next in the named place.
+    /// Takes out the node that is due next, and its deadline.
     #[inline]
-    pub(super) fn take<T>(&mut self, pool: &mut Pool<T>, source: Source) -> u32 {
-        match source {
+    pub(super) fn take<T>(&mut self, pool: &mut Pool<T>, due: Due) -> (Nanos, u32) {
+        match due.source() {
             Source::Fifo => {
-                let node = pool.detach_first(&mut self.fifo);
-                self.fifo_due = self.due_of(pool, self.fifo.first(), Source::Fifo);
-                node
+                let taken = pool.detach_first(&mut self.fifo);
+                self.fifo_due = self.due_at(self.fifo.first_deadline(), Source::Fifo);
+                taken
             }
             Source::Calendar => {
-                let node = self.calendar.take_first(pool);
-                self.calendar_due = self.due_of(pool, self.calendar.first(), Source::Calendar);
-                node
+                let taken = self.calendar.take_first(pool);
+                self.calendar_due = self.due_at(self.calendar.first_deadline(), Source::Calendar);
+                taken
             }
             Source::Outside => self.take_outside(),
         }
@@ -115,21 +115,25 @@ impl Lane {
 
     #[cold]
     #[inline(never)]
-    fn take_outside(&mut self) -> u32 {
-        let node = self.outside.pop().map(|Reverse((_, node))| node);
+    fn take_outside(&mut self) -> (Nanos, u32) {
+        let taken = self.outside.pop();
         self.outside_due = self.due_outside();
-        node.expect("what is due outside lies in the heap")
-    }
-
-    fn due_of<T>(&self, pool: &Pool<T>, first: Option<u32>, source: Source) -> Due {
-        first.map_or(Due::NOTHING, |node| {
-            Due::new(pool.deadline(node), source, self.class)
-        })
+        taken.expect("what is due outside lies in the heap").0
     }
 
     fn due_outside(&self) -> Due {
-        (self.outside.peek()).map_or(Due::NOTHING, |Reverse((deadline, _))| {
-            Due::new(*deadline, Source::Outside, self.class)
-        })
+        let first = self.outside.peek();
+        self.due_at(
+            first.map(|Reverse((deadline, _))| *deadline),
+            Source::Outside,
+        )
+    }
+
+    #[inline]
+    fn due_at(&self, first: Option<Nanos>, source: Source) -> Due {
+        match first {
+            Some(deadline) => Due::new(deadline, source, self.class),
+            None => Due::NOTHING,
+        }
     }
 }

@@ -18,9 +18,12 @@ pub(super) struct Pool<T> {
     free: u32,
 }
 
+/// A node does not know its own deadline: whoever points to it does. So the head of a list can be
+/// taken without waiting for the memory of the one behind it.
 #[derive(Debug)]
 struct Node<T> {
-    deadline: Nanos,
+    /// The deadline of the node behind it in its list.
+    next_deadline: Nanos,
     /// The node behind it in its list.
     next: u32,
     /// None while the node is free.
@@ -35,7 +38,7 @@ impl<T> Pool<T> {
             "a ready queue holds 1 to 2^31 - 1 items, not {nodes_max}"
         );
         let node = |index| Node {
-            deadline: Nanos::ZERO,
+            next_deadline: Nanos::ZERO,
             next: if index + 1 < nodes_max {
                 index as u32 + 1
             } else {
@@ -50,53 +53,57 @@ impl<T> Pool<T> {
     }
 
     /// Puts the item into a free node, or hands it back.
-    pub(super) fn acquire(&mut self, deadline: Nanos, item: T) -> Result<u32, T> {
+    #[inline]
+    pub(super) fn acquire(&mut self, item: T) -> Result<u32, T> {
         let index = self.free;
         let Some(node) = self.nodes.get_mut(index as usize) else {
             return Err(item);
         };
         self.free = node.next;
-        node.deadline = deadline;
         node.next = NONE;
         node.item = Some(item);
         Ok(index)
     }
 
     /// Frees a node that is in no list any more and gives what it held.
-    pub(super) fn release(&mut self, index: u32) -> (Nanos, T) {
+    #[inline]
+    pub(super) fn release(&mut self, index: u32) -> T {
         let node = &mut self.nodes[index as usize];
         let item = node.item.take().expect("a node in use holds an item");
         node.next = self.free;
         self.free = index;
-        (node.deadline, item)
-    }
-
-    /// The deadline of a node.
-    pub(super) fn deadline(&self, index: u32) -> Nanos {
-        self.nodes[index as usize].deadline
+        item
     }
 
     /// Puts a node at the end of a list.
-    pub(super) fn append(&mut self, list: &mut List, index: u32) {
-        if list.is_empty() {
+    #[inline]
+    pub(super) fn append(&mut self, list: &mut List, deadline: Nanos, index: u32) {
+        if list.first == NONE {
             list.first = index;
+            list.first_deadline = deadline;
         } else {
-            self.nodes[list.last as usize].next = index;
+            let last = &mut self.nodes[list.last as usize];
+            last.next = index;
+            last.next_deadline = deadline;
         }
         list.last = index;
     }
 
     /// Takes the first node out of a list that has one.
-    pub(super) fn detach_first(&mut self, list: &mut List) -> u32 {
-        let index = list.first;
-        list.first = self.nodes[index as usize].next;
-        index
+    #[inline]
+    pub(super) fn detach_first(&mut self, list: &mut List) -> (Nanos, u32) {
+        let detached = (list.first_deadline, list.first);
+        let node = &self.nodes[list.first as usize];
+        list.first = node.next;
+        list.first_deadline = node.next_deadline;
+        detached
     }
 }
 
 /// Nodes in the order they were appended.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct List {
+    first_deadline: Nanos,
     first: u32,
     /// Says nothing while the list is empty.
     last: u32,
@@ -104,15 +111,14 @@ pub(super) struct List {
 
 impl List {
     pub(super) const EMPTY: List = List {
+        first_deadline: Nanos::ZERO,
         first: NONE,
         last: NONE,
     };
 
-    pub(super) fn is_empty(self) -> bool {
-        self.first == NONE
-    }
-
-    pub(super) fn first(self) -> Option<u32> {
-        (self.first != NONE).then_some(self.first)
+    /// The deadline of the first node; none while the list is empty.
+    #[inline]
+    pub(super) fn first_deadline(&self) -> Option<Nanos> {
+        (self.first != NONE).then_some(self.first_deadline)
     }
 }

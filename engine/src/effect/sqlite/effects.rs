@@ -9,8 +9,10 @@ use cutaway_scheduler::Nanos;
 
 use super::Sqlite;
 use super::error::{SqlError, SqlErrorKind};
-use super::job::{Mode, SqlValue, SqliteJob, Verdict};
+use super::job::{SqliteJob, Verdict};
 use super::watch::Cancel;
+use crate::effect::query::SqlValue;
+use crate::effect::record::SqlMode;
 use crate::effect::row::{ResultBuffer, TooLarge};
 
 /// Starts statements for one shard and collects what became of them.
@@ -115,7 +117,7 @@ impl<P: WorkerPort<SqliteJob>> SqliteEffects<P> {
         &mut self,
         request: Ticket,
         sql: &'static str,
-        mode: Mode,
+        mode: SqlMode,
         values: &[SqlValue<'_>],
         deadline: Nanos,
         now: Nanos,
@@ -214,11 +216,11 @@ impl<P: WorkerPort<SqliteJob>> SqliteEffects<P> {
     }
 
     /// The port a statement goes to: the writer, or the living reader with the least to do.
-    fn choose(&self, mode: Mode) -> Option<usize> {
+    fn choose(&self, mode: SqlMode) -> Option<usize> {
         let writer = self.ports.len() - 1;
         match mode {
-            Mode::Write => Some(writer).filter(|&port| !self.ports[port].is_dead()),
-            Mode::Read => (0..writer)
+            SqlMode::Write => Some(writer).filter(|&port| !self.ports[port].is_dead()),
+            SqlMode::Read => (0..writer)
                 .filter(|&port| !self.ports[port].is_dead())
                 .min_by_key(|&port| self.ports[port].in_flight()),
         }

@@ -5,34 +5,11 @@ use cutaway_scheduler::Nanos;
 
 use super::error::SqlError;
 use super::watch::Cancel;
+use crate::effect::query::SqlValue;
 use crate::effect::row::{Column, ResultBuffer, TooLarge};
 
-/// Whether a statement goes to a reader or to the writer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// It leaves the database as it is. A reader refuses to change anything.
-    Read,
-    /// It may change the database.
-    Write,
-}
-
-/// A value for a parameter of a statement.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum SqlValue<'v> {
-    /// NULL.
-    Null,
-    /// INTEGER.
-    Int(i64),
-    /// REAL; not a number becomes NULL, as SQLite has it.
-    Float(f64),
-    /// TEXT.
-    Text(&'v str),
-    /// BLOB.
-    Blob(&'v [u8]),
-}
-
 impl<'v> SqlValue<'v> {
-    fn column(self) -> Column<'v> {
+    pub(super) fn column(self) -> Column<'v> {
         match self {
             SqlValue::Null => Column::Null,
             SqlValue::Int(value) => Column::Int(value),
