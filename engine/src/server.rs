@@ -343,18 +343,13 @@ impl Berth {
             buffer_bytes: self.limits.receive_buffer_bytes as u32,
             ..UringOptions::default()
         };
-        let mut ring = Uring::with_waker(options, waker).map_err(|error| Error::Ring {
-            shard: self.index,
-            error,
-        })?;
-        let listener = ring.adopt(self.listener);
-        let core = Core::new(
-            RealClock::new(),
-            self.limits,
-            self.routes,
-            self.effects,
-            self.recorder,
-        );
+        let mut ring = Uring::with_waker(options, waker)
+            .map_err(|error| Error::Ring { shard: self.index, error })?;
+        let listener = ring
+            .adopt(self.listener)
+            .map_err(|error| Error::Kernel { what: "a listener", error })?;
+        let core =
+            Core::new(RealClock::new(), self.limits, self.routes, self.effects, self.recorder);
         Ok(Shard::new(ring, core, &[listener]))
     }
 }

@@ -288,10 +288,10 @@ impl Head {
         };
         let path = Span::between(target.start as usize, target.start as usize + path_len);
         let mut params = Params::new();
-        for (index, (_, text)) in test.params.iter().enumerate() {
+        for (_, text) in &test.params {
             let mut text = add(text);
             text.start -= path.start;
-            params.push(index as u16, text);
+            params.push(text);
         }
         Head {
             bytes,

@@ -1,10 +1,10 @@
 //! The load client: one thread, non-blocking sockets, every answer checked.
 //!
 //! ```text
-//!   closed   N connections, each sends a batch of P requests and the next batch when all P are answered:
-//!            finds out how much a server can do
-//!   open     requests leave when a schedule says so, whatever the server does; latency counts from the
-//!            intended moment: finds out how long a user waits
+//!   closed   N connections, each sends a batch of P requests and the next one when all P are
+//!            answered: finds out how much a server can do
+//!   open     requests leave when a schedule says so, whatever the server does; latency counts
+//!            from the intended moment: finds out how long a user waits
 //!      both over
 //!   link     one connection: bytes out, bytes in
 //!   expect   what the answer must be, byte by byte

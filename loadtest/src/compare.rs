@@ -1,8 +1,9 @@
 //! Several subjects under the same load, interleaved: A B C A B C.
 //!
-//! The figure to trust is the server's CPU time for a million requests. The client's core limits the rate nearly always, so the
-//! rate says little; and a lean server sleeps more and pays more wake-ups, which the hog form takes out: a busy loop of
-//! equal weight shares the server's core, the server always has work when its turn comes, and the client limits less.
+//! The figure to trust is the server's CPU time for a million requests. The client's core limits
+//! the rate nearly always, so the rate says little; and a lean server sleeps more and pays more
+//! wake-ups, which the hog form takes out: a busy loop of equal weight shares the server's core,
+//! the server always has work when its turn comes, and the client limits less.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -21,8 +22,9 @@ use crate::subject::Subject;
 use crate::table::Table;
 use crate::{record, wrk};
 
-/// How long our own client checks answers before the measurement, which also warms the server up.
-const WARM_UP: Duration = Duration::from_millis(300);
+/// How long, at most, our own client checks answers before the measurement, which also warms the
+/// server up.
+const WARM_UP_MAX: Duration = Duration::from_millis(300);
 
 /// What to compare, and how.
 #[derive(Debug, Clone)]
@@ -187,7 +189,11 @@ fn measure(
         .then(|| start_hog(launcher, &server, server_core, scratch))
         .transpose()?;
 
-    client::closed::run(&plan(comparison, &exchanges, WARM_UP))?;
+    client::closed::run(&plan(
+        comparison,
+        &exchanges,
+        WARM_UP_MAX.min(comparison.duration),
+    ))?;
     let before = reading(&server)?;
     let totals = match &comparison.wrk {
         Some(path) => wrk::Wrk {

@@ -1,13 +1,15 @@
 //! CPU time of a process over all its threads, in nanoseconds.
 //!
-//! `/proc/PID/task/*/schedstat` is exact but forgets threads that have ended; `utime + stime` of `/proc/PID/stat` remembers
-//! them but counts in clock ticks. A span is taken from the first unless a thread ended meanwhile.
+//! `/proc/PID/task/*/schedstat` is exact but forgets threads that have ended; `utime + stime` of
+//! `/proc/PID/stat` remembers them but counts in clock ticks. A span is taken from the first unless
+//! a thread ended meanwhile.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 
-/// Length of a clock tick in nanoseconds: `USER_HZ` is 100 on every Linux architecture that io_uring runs on.
+/// Length of a clock tick in nanoseconds: `USER_HZ` is 100 on every Linux architecture that
+/// io_uring runs on.
 const TICK_NS: u64 = 10_000_000;
 
 /// CPU time of a process at one moment.
@@ -48,7 +50,8 @@ impl Reading {
             let Some(thread) = name.to_str().and_then(|name| name.parse().ok()) else {
                 continue;
             };
-            // A thread may end between the listing and here; the comparison of two readings sees that it is missing.
+            // A thread may end between the listing and here; the comparison of two readings sees
+            // that it is missing.
             let Ok(text) = fs::read_to_string(format!("/proc/{pid}/task/{thread}/schedstat"))
             else {
                 continue;
@@ -95,8 +98,8 @@ fn parse_schedstat(text: &str) -> Option<u64> {
     (numbers.next()?.is_ok() && numbers.next()?.is_ok()).then_some(on_cpu)
 }
 
-/// User and system time in nanoseconds: fields 14 and 15, counted after the command name, which may hold spaces and
-/// parentheses.
+/// User and system time in nanoseconds: fields 14 and 15, counted after the command name, which may
+/// hold spaces and parentheses.
 ///
 /// *Source*: proc_pid_stat(5).
 fn parse_stat(text: &str) -> Option<u64> {

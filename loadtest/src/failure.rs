@@ -9,8 +9,9 @@ use crate::client::response::Fault;
 
 /// What ended a run. Every variant names its operands, so that the message alone says what to mend.
 ///
-/// `PortTaken`, `Missing`, `Unknown` and `Machine` mean that the set-up is at fault; `Answer`, `Stalled`, `Closed`,
-/// `Died` and `Exit` that the subject is; `Io` and `Tool` that the runner or the machine is.
+/// `PortTaken`, `Missing`, `Unknown` and `Machine` mean that the set-up is at fault; `Answer`,
+/// `Stalled`, `Closed`, `Died` and `Exit` that the subject is; `Io` and `Tool` that the runner or
+/// the machine is.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     /// A system call of the runner failed.

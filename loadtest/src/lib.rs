@@ -1,13 +1,14 @@
 //! Load client, runner and peers of Cutaway: the instruments that say what the engine costs.
 //!
 //! ```text
-//!   compare   subjects under one load, interleaved ──┐
-//!   noisy     one route's latency beside another's  ─┼─► process  pinned children ─► engine, peers, hog, wrk
-//!   smoke     right bytes, clean end ────────────────┘   client   our own load
-//!                                                        cpu, stats, table, record
+//!   compare   subjects under one load, interleaved ─┐
+//!   noisy     one route's latency beside another's ─┼─► process  pinned: engine, peers, hog, wrk
+//!   smoke     right bytes, clean end ───────────────┘   client   our own load
+//!                                                       cpu, stats, table, record
 //! ```
 //!
-//! It meets the engine as every client does, over a socket and by its command line, and knows nothing of its inside.
+//! It meets the engine as every client does, over a socket and by its command line, and knows
+//! nothing of its inside.
 
 pub mod client;
 pub mod compare;

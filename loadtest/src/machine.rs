@@ -84,7 +84,8 @@ fn busy_share() -> Option<f64> {
     Some((busy - busy_before) as f64 / (all - all_before).max(1) as f64)
 }
 
-/// Busy and all ticks since boot: idle and iowait (fields 4 and 5) are not busy; guest time is in user time already.
+/// Busy and all ticks since boot: idle and iowait (fields 4 and 5) are not busy; guest time is in
+/// user time already.
 ///
 /// *Source*: proc_stat(5).
 fn parse_cpu_line(stat: &str) -> Option<(u64, u64)> {

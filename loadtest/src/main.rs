@@ -104,7 +104,8 @@ struct CompareArgs {
     /// The load.
     #[arg(long, default_value = "plaintext64")]
     scenario: String,
-    /// Who meets it: engine, bare, hyper, or NAME=PROGRAM for another build of the engine's example.
+    /// Who meets it: engine, bare, hyper, or NAME=PROGRAM for another build of the engine's
+    /// example.
     #[arg(long, value_delimiter = ',', default_value = "engine,bare")]
     subjects: Vec<String>,
     /// The subject that ratios refer to; the last one by default.
@@ -295,7 +296,7 @@ fn run_noisy(args: NoisyArgs) -> Result<(), Failure> {
         every: Duration::from_millis(args.every_ms),
         background_connections: args.background_connections,
         rounds: args.rounds.into(),
-        seconds: args.seconds,
+        duration: Duration::from_secs(args.seconds),
         addr: args.port.addr(),
         cores: args.cores.pair(),
         record: args.keep.folder(),
@@ -355,7 +356,8 @@ fn launcher() -> Result<Launcher, Failure> {
     Ok(Launcher { tool })
 }
 
-/// Arithmetic rather than a pause: a pausing core looks idle to a hypervisor, which may then give it away.
+/// Arithmetic rather than a pause: a pausing core looks idle to a hypervisor, which may then give
+/// it away.
 fn hog() -> ! {
     let mut count = 0u64;
     loop {

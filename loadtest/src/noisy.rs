@@ -1,7 +1,7 @@
 //! What one route's slow requests do to another route's latency.
 //!
-//! Each round measures the foreground twice, without and with background requests, both in the open loop. A server whose
-//! slow work holds nobody up shows the same percentiles twice.
+//! Each round measures the foreground twice, without and with background requests, both in the open
+//! loop. A server whose slow work holds nobody up shows the same percentiles twice.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -42,7 +42,7 @@ pub struct Neighbours {
     /// How often each of the two forms is measured.
     pub rounds: usize,
     /// How long each measurement takes.
-    pub seconds: u64,
+    pub duration: Duration,
     /// Where the server listens.
     pub addr: SocketAddr,
     /// The server's core and the client's.
@@ -82,12 +82,13 @@ struct Record<'r> {
     rate: u32,
     background: &'r str,
     every_ms: f64,
-    seconds: u64,
+    seconds: f64,
     p99_ratio: f64,
     samples: &'r [Sample],
 }
 
-/// Measures `neighbours`, prints progress and a table; returns the median ratio of noisy to quiet p99.
+/// Measures `neighbours`, prints progress and a table; returns the median ratio of noisy to quiet
+/// p99.
 ///
 /// *Errors*: the first wrong answer, dead server or failing call.
 pub fn run(neighbours: &Neighbours, launcher: &Launcher) -> Result<f64, Failure> {
@@ -114,14 +115,14 @@ pub fn run(neighbours: &Neighbours, launcher: &Launcher) -> Result<f64, Failure>
         }
     }
     println!(
-        "{}: {} at {} a second beside {} every {:?}, {} rounds of {} s, latency from the intended moment",
+        "{}: {} at {} a second beside {} every {:?}, {} rounds of {:?}, latency from the intended moment",
         neighbours.subject.name,
         neighbours.foreground.path,
         neighbours.rate,
         neighbours.background.path,
         neighbours.every,
         neighbours.rounds,
-        neighbours.seconds,
+        neighbours.duration,
     );
     print!("{}", table(&samples));
     let p99 = |form| values(&samples, form, "foreground", |sample| sample.p99_us);
@@ -136,7 +137,7 @@ pub fn run(neighbours: &Neighbours, launcher: &Launcher) -> Result<f64, Failure>
             rate: neighbours.rate,
             background: &neighbours.background.path,
             every_ms: neighbours.every.as_secs_f64() * 1e3,
-            seconds: neighbours.seconds,
+            seconds: neighbours.duration.as_secs_f64(),
             p99_ratio: ratio,
             samples: &samples,
         };
@@ -175,11 +176,10 @@ fn measure(
             interval: neighbours.every,
         });
     }
-    let duration = Duration::from_secs(neighbours.seconds);
     let reports = open::run(&OpenPlan {
         addr: neighbours.addr,
         streams,
-        duration,
+        duration: neighbours.duration,
         grace: GRACE,
     })?;
     server.ensure_alive()?;

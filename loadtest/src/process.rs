@@ -64,7 +64,8 @@ impl Drop for Scratch {
     }
 }
 
-/// Starts children by way of this very program, which pins itself and then becomes them ([`become_pinned`]).
+/// Starts children by way of this very program, which pins itself and then becomes them
+/// ([`become_pinned`]).
 #[derive(Debug, Clone)]
 pub struct Launcher {
     /// The `cutaway-loadtest` program.
@@ -139,7 +140,8 @@ impl Launcher {
 
 /// Pins this process to `core`, ties its life to process `parent`, and becomes `program`.
 ///
-/// Both survive execve(2), so the program needs no flag of its own and no code runs between fork and exec.
+/// Both survive execve(2), so the program needs no flag of its own and no code runs between fork
+/// and exec.
 ///
 /// *Errors*: it returns only where it failed.
 pub fn become_pinned(core: usize, parent: u32, program: &Path, args: &[OsString]) -> Failure {
@@ -179,8 +181,8 @@ pub fn pin_to(core: usize) -> Result<(), Failure> {
 
 /// Refuses an address on which somebody listens.
 ///
-/// It looks for up to a second: a killed server's io_uring lets go of its listener only after the process has ended, when
-/// the kernel comes to it.
+/// It looks for up to a second: a killed server's io_uring lets go of its listener only after the
+/// process has ended, when the kernel comes to it.
 ///
 /// *Errors*: [`Failure::PortTaken`], or the system's.
 pub fn ensure_free(addr: SocketAddr) -> Result<(), Failure> {
@@ -194,7 +196,7 @@ pub fn ensure_free(addr: SocketAddr) -> Result<(), Failure> {
             Err(_) if started_at.elapsed() > RELEASE_MAX => {
                 return Err(Failure::PortTaken { addr });
             }
-            Err(_) => sleep(Duration::from_millis(5)),
+            Err(_) => sleep(GLANCE),
         }
     }
 }
@@ -305,7 +307,8 @@ impl Drop for Process {
 
 /// Refuses two processes that the scheduler does not weigh against each other as equals.
 ///
-/// Where autogroup is on, the weight of a session counts, not that of a process; likewise for control groups.
+/// Where autogroup is on, the weight of a session counts, not that of a process; likewise for
+/// control groups.
 ///
 /// *Errors*: [`Failure::Machine`] with the two groups.
 pub fn ensure_equals(one: u32, other: u32) -> Result<(), Failure> {

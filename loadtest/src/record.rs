@@ -1,4 +1,5 @@
-//! What a run leaves behind: one line of JSON in `loadtest/record/`, with all that is needed to do it again.
+//! What a run leaves behind: one line of JSON in `loadtest/record/`, with all that is needed to do
+//! it again.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;

@@ -1,4 +1,5 @@
-//! A short, strict look at a running engine: right answers on every route, also pipelined, and a clean end.
+//! A short, strict look at a running engine: right answers on every route, also pipelined, and a
+//! clean end.
 //!
 //! It looks at bytes and exit codes, never at speed, so that it holds on a busy machine.
 
@@ -17,14 +18,16 @@ use crate::table::Table;
 
 /// Connections of each look.
 const CONNECTIONS: usize = 16;
-/// How long each look takes; four routes, all of them mixed, and all of them pipelined come to about a second.
+/// How long each look takes; four routes, all of them mixed, and all of them pipelined come to
+/// about a second.
 const LOOK: Duration = Duration::from_millis(170);
 /// A drain that takes longer hangs.
 const DRAIN_MAX: Duration = Duration::from_secs(30);
 
 /// Starts `program` with the flags of the example `plaintext`, looks at it, and ends it.
 ///
-/// *Errors*: the first fault: a wrong byte, a wrong order, an answer cut off, an exit other than 0 after SIGTERM.
+/// *Errors*: the first fault: a wrong byte, a wrong order, an answer cut off, an exit other than 0
+/// after SIGTERM.
 pub fn run(program: PathBuf, addr: SocketAddr, launcher: &Launcher) -> Result<(), Failure> {
     let scratch = Scratch::new()?;
     let subject = Subject::engine("engine", program)?;
@@ -94,9 +97,11 @@ fn look(
     Ok(())
 }
 
-/// Ends the server in the middle of a load: no answer may be cut off, every connection must be closed, the exit is 0.
+/// Ends the server in the middle of a load: no answer may be cut off, every connection must be
+/// closed, the exit is 0.
 ///
-/// Requests that crossed the close on the wire stay unanswered; HTTP/1.1 cannot avoid that, so they are only counted.
+/// Requests that crossed the close on the wire stay unanswered; HTTP/1.1 cannot avoid that, so they
+/// are only counted.
 fn drain(server: &mut Process, addr: SocketAddr, routes: &[Exchange]) -> Result<Report, Failure> {
     let plan = Plan {
         addr,

@@ -40,7 +40,8 @@ impl Summary {
 
 /// The ratio of each round's value to the base's value of the same round.
 ///
-/// Neighbours in time share the machine's mood, so their ratio is steadier than the ratio of two medians.
+/// Neighbours in time share the machine's mood, so their ratio is steadier than the ratio of two
+/// medians.
 ///
 /// *Panics*: where the two have different numbers of rounds.
 pub fn paired_ratios(values: &[f64], base: &[f64]) -> Vec<f64> {

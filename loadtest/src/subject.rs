@@ -25,7 +25,8 @@ enum Kind {
 }
 
 impl Subject {
-    /// Finds out whom `word` means: `engine`, a peer's name, or `NAME=PROGRAM` for another build of the engine.
+    /// Finds out whom `word` means: `engine`, a peer's name, or `NAME=PROGRAM` for another build of
+    /// the engine.
     ///
     /// `tool` is this program, beside which the engine's example is looked for.
     ///

@@ -38,7 +38,8 @@ pub fn find() -> Option<PathBuf> {
 impl Wrk<'_> {
     /// Loads the server on `addr` for `duration`, rounded up to whole seconds.
     ///
-    /// Where it pipelines, wrk prints latencies that cannot be (zeros above larger values), so there are none then.
+    /// Where it pipelines, wrk prints latencies that cannot be (zeros above larger values), so
+    /// there are none then.
     ///
     /// *Errors*: wrk failed, or reports an answer that is not 2xx or 3xx or a socket error.
     pub fn run(

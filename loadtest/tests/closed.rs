@@ -19,7 +19,8 @@ fn answer(body: &str, more: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-/// Serves each connection on a thread of its own; threads end with their connections, the listener with the process.
+/// Serves each connection on a thread of its own; threads end with their connections, the listener
+/// with the process.
 fn serve(each: impl Fn(TcpStream) + Clone + Send + 'static) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let addr = listener.local_addr().expect("bound");
@@ -118,7 +119,8 @@ fn answers_in_pieces_are_the_same_answers() {
             .enumerate()
             .filter(|(turn, _)| turn % 2 == 1)
         {
-            // Every batch of two answers is cut at another place; a pause of a turn of the scheduler lets the pieces arrive apart.
+            // Every batch of two answers is cut at another place; a pause of a turn of the
+            // scheduler lets the pieces arrive apart.
             let cut = (turn / 2) % pieces.len();
             let sent = out
                 .write_all(&pieces[..cut])

@@ -39,7 +39,8 @@ fn core() -> usize {
 }
 
 fn is_running(pid: u32) -> bool {
-    // A killed child stays a zombie until it is waited for; its state is the first field after the name.
+    // A killed child stays a zombie until it is waited for; its state is the first field after the
+    // name.
     fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z"))
 }
 
@@ -66,7 +67,8 @@ fn a_dropped_child_is_gone() {
     assert!(!is_running(pid));
 }
 
-/// The kernel ends a child whose parent thread ends without dropping it, so a runner that is killed leaves nothing behind.
+/// The kernel ends a child whose parent thread ends without dropping it, so a runner that is killed
+/// leaves nothing behind.
 #[test]
 fn a_child_does_not_outlive_the_runner() {
     let scratch = Scratch::new().expect("a folder");

@@ -1,4 +1,26 @@
-//! The ring, its simulation, tickets and blocking workers.
+//! Rings, tickets and blocking workers: everything a shard waits for.
+//!
+//! An operation is submitted with its operands and the submitter's ticket, and comes back as a
+//! completion with both. Nothing runs inside a completion; the shard pops them into its turn.
+//!
+//! ```text
+//!            submit: operands move in              poll: jobs come back
+//!   shard ──────────────────────────► ring      shard ◄────────────────── port ◄── worker
+//!     ▲   accept recv send close timer  │         └────────────────────────►        thread
+//!     └─────────────────────────────────┘            try_submit: jobs go out
+//!        pop: completions, operands move back
+//! ```
+//!
+//! - What the kernel or a worker may still touch is owned here, from submission to its last
+//!   completion. Cancelling asks for that completion to come soon; it frees nothing.
+//! - A completion is for exactly one tenant of one slot. One that comes too late is counted and
+//!   dropped.
+//! - A receive buffer is the kernel's, or leased for the rest of a turn; never both.
+//! - No operation allocates once as many have been in flight before.
+//! - [`Ring`], [`WorkerPort`] and the clock belong together as a [`Backend`]: the machine's, or a
+//!   simulation of it that replays from a seed.
+//!
+//! It knows neither HTTP nor SQL nor the executor that hosts the shard: to that it offers an eventfd.
 
 pub mod backend;
 #[expect(unsafe_code, reason = "shares memory with the kernel")]

@@ -147,16 +147,21 @@ impl Uring {
     /// # Errors
     /// What socket(2), setsockopt(2), bind(2) and listen(2) say.
     pub fn listen(&mut self, addr: SocketAddr, options: ListenerOptions) -> io::Result<ListenerId> {
-        Ok(self.adopt(listen(addr, &options)?))
+        self.adopt(listen(addr, &options)?)
     }
 
     /// Takes over a socket that listens already: one that was handed down by another process.
-    pub fn adopt(&mut self, listener: TcpListener) -> ListenerId {
+    ///
+    /// # Errors
+    /// What fcntl(2) says, of something that is no socket.
+    pub fn adopt(&mut self, listener: TcpListener) -> io::Result<ListenerId> {
+        // On a non-blocking one the ring's accept would end with EAGAIN instead of waiting.
+        listener.set_nonblocking(false)?;
         self.listeners.push(Listener {
             socket: Some(listener),
             accept: None,
         });
-        ListenerId(self.listeners.len() as u32 - 1)
+        Ok(ListenerId(self.listeners.len() as u32 - 1))
     }
 
     /// The listening socket: for its address, or to hand it down. None once it is closed.
@@ -526,3 +531,6 @@ const SEND_BYTES_MAX: u32 = 1 << 30;
 /// Cancelled socket operations end within microseconds; a second and a half says they never will.
 const DRAIN_ROUNDS_MAX: u32 = 30;
 const DRAIN_PATIENCE: Duration = Duration::from_millis(50);
+
+#[cfg(test)]
+mod tests;

@@ -291,7 +291,8 @@ fn adopts_a_listener_of_somebody_else() {
     let mut shard = Shard::new(UringOptions::default());
     let handed_down = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     shard.addr = handed_down.local_addr().unwrap();
-    shard.listener = shard.ring.adopt(handed_down);
+    handed_down.set_nonblocking(true).unwrap();
+    shard.listener = shard.ring.adopt(handed_down).unwrap();
     let (socket, _client) = shard.connect();
     shard.close(socket);
 }

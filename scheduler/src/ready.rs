@@ -163,15 +163,14 @@ impl<T> ReadyQueue<T> {
     }
 
     /// Gives the item a node of the pool and counts it, or refuses it.
+    #[inline]
     fn admit(&mut self, class: ClassId, item: T) -> Result<u32, Full<T>> {
         let stats = self.stats.class_mut(class.index());
         match self.pool.acquire(item) {
             Ok(node) => {
                 stats.pushed_count += 1;
                 self.len += 1;
-                if self.len > self.stats.depth_peak {
-                    self.stats.depth_peak = self.len;
-                }
+                self.stats.depth_peak = self.pool.in_use_peak();
                 Ok(node)
             }
             Err(item) => {

@@ -72,7 +72,7 @@ impl<T> Wheel<T> {
     /// Takes a timer back before it comes; none if it has come or was cancelled.
     pub fn cancel(&mut self, key: TimerKey) -> Option<T> {
         let node = self.nodes.get(key.index as usize)?;
-        if node.generation != key.generation || node.item.is_none() {
+        if node.generation != key.generation {
             return None;
         }
         self.unlink(key.index);

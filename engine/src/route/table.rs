@@ -39,7 +39,7 @@ impl Params {
             .map(|(index, span)| (index as u16, *span))
     }
 
-    pub(super) fn push(&mut self, span: Span) {
+    pub(crate) fn push(&mut self, span: Span) {
         // A pattern with more parameters is refused when the table is built.
         self.spans[usize::from(self.count)] = span;
         self.count += 1;

@@ -1,4 +1,5 @@
-//! The closed loop: each connection sends a batch and sends the next one when the whole batch is answered.
+//! The closed loop: each connection sends a batch and sends the next one when the whole batch is
+//! answered.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -84,7 +85,8 @@ impl Report {
 ///
 /// *Panics*: where the plan has no connection, no exchange, or a depth of 0.
 ///
-/// *Errors*: the first wrong answer, unexpected close or stall; a client that has seen one has nothing to report.
+/// *Errors*: the first wrong answer, unexpected close or stall; a client that has seen one has
+/// nothing to report.
 pub fn run(plan: &Plan<'_>) -> Result<Report, Failure> {
     assert!(
         plan.connections > 0 && plan.depth > 0 && !plan.exchanges.is_empty(),
@@ -286,7 +288,8 @@ impl<'e> Client<'e> {
             if answer.close {
                 talk.state = State::Finished;
             } else if talk.owed == 0 && talk.state == State::Talking {
-                // Bytes beyond the last answer are judged before the next batch could lay claim to them.
+                // Bytes beyond the last answer are judged before the next batch could lay claim to
+                // them.
                 let unread = talk.link.unread().len();
                 if unread > 0 {
                     return Err(Failure::Unasked {
@@ -304,7 +307,8 @@ impl<'e> Client<'e> {
         }
     }
 
-    /// The server closed the connection: right only where the run awaits it, and only between two answers.
+    /// The server closed the connection: right only where the run awaits it, and only between two
+    /// answers.
     fn end(&mut self, key: usize) -> Result<(), Failure> {
         let talk = &mut self.talks[key];
         let unread = talk.link.unread().len();

@@ -1,7 +1,8 @@
 //! What is sent and what the answer must be.
 //!
-//! The first answer of a run is parsed and checked in full; it becomes the reference. A later answer that equals it byte for
-//! byte, the value of `Date` aside, has passed the same checks at the cost of a comparison. Any other is parsed in full.
+//! The first answer of a run is parsed and checked in full; it becomes the reference. A later
+//! answer that equals it byte for byte, the value of `Date` aside, has passed the same checks at
+//! the cost of a comparison. Any other is parsed in full.
 
 use std::ops::Range;
 
@@ -114,7 +115,8 @@ impl<'e> Expectation<'e> {
             len_bytes: response.len_bytes(),
             close: response.close,
         };
-        // A farewell (`Connection: close`) is never the reference: the fast path says that the connection stays.
+        // A farewell (`Connection: close`) is never the reference: the fast path says that the
+        // connection stays.
         match &self.reference {
             None if !response.close => {
                 self.reference = Some(Reference {

@@ -62,12 +62,14 @@ impl Link {
 
     /// Reads once into the inbox; `is_ending` says that the poller saw the server close its side.
     ///
-    /// A read that does not fill the room has drained the socket, so the next edge is awaited without another call. Not so
-    /// where the end came with the same edge as the last bytes: no other edge follows it.
+    /// A read that does not fill the room has drained the socket, so the next edge is awaited
+    /// without another call. Not so where the end came with the same edge as the last bytes: no
+    /// other edge follows it.
     ///
     /// *Source*: epoll(7), questions 9 and 10 of its appendix.
     ///
-    /// *Errors*: the system's; a reset is an end, not an error, since what was received before it is still to be judged.
+    /// *Errors*: the system's; a reset is an end, not an error, since what was received before it
+    /// is still to be judged.
     pub fn receive(&mut self, is_ending: bool) -> io::Result<Received> {
         self.make_room();
         let room = &mut self.inbox[self.end..];

@@ -1,7 +1,8 @@
 //! The open loop: requests leave when the schedule says so, and latency counts from that moment.
 //!
-//! A closed loop waits for a stalled server and so asks it less, just when its users would suffer most (coordinated
-//! omission). Here a request whose moment has come while every connection is busy waits in line, and its wait counts.
+//! A closed loop waits for a stalled server and so asks it less, just when its users would suffer
+//! most (coordinated omission). Here a request whose moment has come while every connection is busy
+//! waits in line, and its wait counts.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -15,8 +16,9 @@ use crate::client::link::{Link, Received};
 use crate::client::poller::{Poller, Ready};
 use crate::failure::{During, Failure};
 
-/// The client sleeps until this long before the next moment and polls from there on: a timer wakes up to 50 µs late
-/// (prctl(2), PR_SET_TIMERSLACK), and a late request is the client's fault, not the server's.
+/// The client sleeps until this long before the next moment and polls from there on: a timer wakes
+/// up to 50 µs late (prctl(2), PR_SET_TIMERSLACK), and a late request is the client's fault, not
+/// the server's.
 const SPIN: Duration = Duration::from_micros(150);
 
 /// Several streams of requests against one server.
@@ -59,7 +61,8 @@ pub struct StreamReport {
 }
 
 impl StreamReport {
-    /// Requests that had no answer when the grace ended; a percentile without them would flatter the server.
+    /// Requests that had no answer when the grace ended; a percentile without them would flatter
+    /// the server.
     pub fn unanswered_count(&self) -> u64 {
         self.due_count - self.answered_count
     }

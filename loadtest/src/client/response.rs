@@ -112,7 +112,8 @@ pub fn parse(bytes: &[u8]) -> Result<Option<Response<'_>>, Fault> {
         Err(error) => return Err(Fault::Syntax(reason(error))),
     };
     let head = &bytes[..head_len];
-    // httparse takes a bare LF for a line end (RFC 9112, section 2.2 lets a recipient do so); a server must not send one.
+    // httparse takes a bare LF for a line end (RFC 9112, section 2.2 lets a recipient do so); a
+    // server must not send one.
     if bare_line_end(head) {
         return Err(Fault::Syntax("a line end that is not CRLF"));
     }

@@ -1,7 +1,9 @@
-//! hyper 1 over a current-thread tokio runtime: the leanest form of what most Rust services stand on.
+//! hyper 1 over a current-thread tokio runtime: the leanest form of what most Rust services stand
+//! on.
 //!
-//! `pipeline_flush` gathers the answers to pipelined requests into one write; no timer is set, so no head timeout costs anything;
-//! the answer carries `Content-Type` and what hyper adds (`Content-Length`, `Date`), nothing else.
+//! `pipeline_flush` gathers the answers to pipelined requests into one write; no timer is set, so
+//! no head timeout costs anything; the answer carries `Content-Type` and what hyper adds
+//! (`Content-Length`, `Date`), nothing else.
 
 use std::convert::Infallible;
 use std::io;

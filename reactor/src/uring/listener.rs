@@ -31,8 +31,8 @@ impl Default for ListenerOptions {
 
 /// A socket that listens on `addr`.
 ///
-/// It stays blocking: on a non-blocking one the ring's accept would give `EAGAIN` instead of
-/// waiting.
+/// # Errors
+/// What socket(2), setsockopt(2), bind(2) and listen(2) say.
 pub fn listen(addr: SocketAddr, options: &ListenerOptions) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
     // A restarted server finds connections of the old one in TIME_WAIT.

@@ -18,13 +18,14 @@ use crate::time::Nanos;
 pub(super) struct Lane {
     class: ClassId,
     fifo: List,
+    /// The FIFO's head.
     fifo_due: Due,
-    /// The deadline of the FIFO's last item. Says nothing while the FIFO is empty.
+    /// The deadline of the FIFO's last item; zero while it is empty.
     fifo_last: Nanos,
     calendar: Calendar,
-    calendar_due: Due,
     outside: BinaryHeap<Reverse<(Nanos, u32)>>,
-    outside_due: Due,
+    /// The earlier head of these two.
+    sorted_due: Due,
 }
 
 impl Lane {
@@ -37,16 +38,15 @@ impl Lane {
             fifo_due: Due::NOTHING,
             fifo_last: Nanos::ZERO,
             calendar: Calendar::new(deadline),
-            calendar_due: Due::NOTHING,
             outside: BinaryHeap::with_capacity(nodes_max),
-            outside_due: Due::NOTHING,
+            sorted_due: Due::NOTHING,
         }
     }
 
     /// Whether an item with this deadline may stand at the FIFO's end.
     #[inline]
     pub(super) fn is_in_order(&self, deadline: Nanos) -> bool {
-        self.fifo_due == Due::NOTHING || deadline >= self.fifo_last
+        deadline >= self.fifo_last
     }
 
     /// Puts a node at the FIFO's end. Gives what is due next.
@@ -73,7 +73,8 @@ impl Lane {
         // The window is moved only when it is in the way, so that the common push does not search.
         if self.calendar.covers(deadline) || self.calendar.advance(now).covers(deadline) {
             if self.calendar.push(pool, deadline, node) {
-                self.calendar_due = Due::new(deadline, Source::Calendar, self.class);
+                let due = Due::new(deadline, Source::Calendar, self.class);
+                self.sorted_due = self.sorted_due.or(due);
             }
         } else {
             self.push_outside(deadline, node);
@@ -88,11 +89,14 @@ impl Lane {
             Source::Fifo => {
                 let taken = pool.detach_first(&mut self.fifo);
                 self.fifo_due = self.due_at(self.fifo.first_deadline(), Source::Fifo);
+                if self.fifo_due == Due::NOTHING {
+                    self.fifo_last = Nanos::ZERO;
+                }
                 taken
             }
             Source::Calendar => {
                 let taken = self.calendar.take_first(pool);
-                self.calendar_due = self.due_at(self.calendar.first_deadline(), Source::Calendar);
+                self.sorted_due = self.due_sorted();
                 taken
             }
             Source::Outside => self.take_outside(),
@@ -102,7 +106,7 @@ impl Lane {
     /// What is due next of all.
     #[inline]
     pub(super) fn due(&self) -> Due {
-        self.fifo_due.or(self.calendar_due).or(self.outside_due)
+        self.fifo_due.or(self.sorted_due)
     }
 
     // The heap's code is kept out of the way of the two others, which need the registers.
@@ -110,23 +114,23 @@ impl Lane {
     #[inline(never)]
     fn push_outside(&mut self, deadline: Nanos, node: u32) {
         self.outside.push(Reverse((deadline, node)));
-        self.outside_due = self.due_outside();
+        let due = Due::new(deadline, Source::Outside, self.class);
+        self.sorted_due = self.sorted_due.or(due);
     }
 
     #[cold]
     #[inline(never)]
     fn take_outside(&mut self) -> (Nanos, u32) {
         let taken = self.outside.pop();
-        self.outside_due = self.due_outside();
+        self.sorted_due = self.due_sorted();
         taken.expect("what is due outside lies in the heap").0
     }
 
-    fn due_outside(&self) -> Due {
-        let first = self.outside.peek();
-        self.due_at(
-            first.map(|Reverse((deadline, _))| *deadline),
-            Source::Outside,
-        )
+    #[inline]
+    fn due_sorted(&self) -> Due {
+        let outside = self.outside.peek().map(|Reverse((deadline, _))| *deadline);
+        self.due_at(self.calendar.first_deadline(), Source::Calendar)
+            .or(self.due_at(outside, Source::Outside))
     }
 
     #[inline]
@@ -135,5 +139,16 @@ impl Lane {
             Some(deadline) => Due::new(deadline, source, self.class),
             None => Due::NOTHING,
         }
+    }
+}
+
+#[cfg(test)]
+impl Lane {
+    pub(super) fn outside_count(&self) -> usize {
+        self.outside.len()
+    }
+
+    pub(super) fn outside_reserved(&self) -> usize {
+        self.outside.capacity()
     }
 }

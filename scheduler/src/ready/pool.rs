@@ -14,7 +14,8 @@ const NONE: u32 = u32::MAX;
 /// The nodes.
 #[derive(Debug)]
 pub(super) struct Pool<T> {
-    nodes: Box<[Node<T>]>,
+    nodes: Vec<Node<T>>,
+    nodes_max: usize,
     free: u32,
 }
 
@@ -31,24 +32,16 @@ struct Node<T> {
 }
 
 impl<T> Pool<T> {
-    /// So many free nodes.
+    /// Room for so many nodes. Their memory is reserved here, and first touched when it is needed.
     pub(super) fn new(nodes_max: usize) -> Pool<T> {
         assert!(
             (1..=i32::MAX as usize).contains(&nodes_max),
             "a ready queue holds 1 to 2^31 - 1 items, not {nodes_max}"
         );
-        let node = |index| Node {
-            next_deadline: Nanos::ZERO,
-            next: if index + 1 < nodes_max {
-                index as u32 + 1
-            } else {
-                NONE
-            },
-            item: None,
-        };
         Pool {
-            nodes: (0..nodes_max).map(node).collect(),
-            free: 0,
+            nodes: Vec::with_capacity(nodes_max),
+            nodes_max,
+            free: NONE,
         }
     }
 
@@ -57,12 +50,31 @@ impl<T> Pool<T> {
     pub(super) fn acquire(&mut self, item: T) -> Result<u32, T> {
         let index = self.free;
         let Some(node) = self.nodes.get_mut(index as usize) else {
-            return Err(item);
+            return self.extend(item);
         };
         self.free = node.next;
         node.next = NONE;
         node.item = Some(item);
         Ok(index)
+    }
+
+    /// Uses one more node of the reserved memory, or hands the item back.
+    #[cold]
+    fn extend(&mut self, item: T) -> Result<u32, T> {
+        if self.nodes.len() == self.nodes_max {
+            return Err(item);
+        }
+        self.nodes.push(Node {
+            next_deadline: Nanos::ZERO,
+            next: NONE,
+            item: Some(item),
+        });
+        Ok(self.nodes.len() as u32 - 1)
+    }
+
+    /// The most nodes that were ever in use at once: a new one is used only where none is free.
+    pub(super) fn in_use_peak(&self) -> usize {
+        self.nodes.len()
     }
 
     /// Frees a node that is in no list any more and gives what it held.
@@ -120,5 +132,12 @@ impl List {
     #[inline]
     pub(super) fn first_deadline(&self) -> Option<Nanos> {
         (self.first != NONE).then_some(self.first_deadline)
+    }
+}
+
+#[cfg(test)]
+impl<T> Pool<T> {
+    pub(super) fn reserved(&self) -> usize {
+        self.nodes.capacity()
     }
 }

@@ -8,10 +8,12 @@ use super::*;
 
 const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
-/// The first request's answer is held back for so long from its arrival; the schedule ends within that time.
+/// The first request's answer is held back for so long from its arrival; the schedule ends within
+/// that time.
 const SILENCE: Duration = Duration::from_millis(90);
 
-/// A server for one connection that is silent for a while after the first request and quick from then on.
+/// A server for one connection that is silent for a while after the first request and quick from
+/// then on.
 fn serve_after_silence(listener: TcpListener) {
     let (mut socket, _) = listener.accept().unwrap();
     let mut scratch = [0; 1024];
@@ -22,8 +24,8 @@ fn serve_after_silence(listener: TcpListener) {
     }
 }
 
-/// The server is silent for the whole schedule. A closed loop would have seen one slow request; here every request whose
-/// moment fell into the silence must have waited for the rest of it.
+/// The server is silent for the whole schedule. A closed loop would have seen one slow request;
+/// here every request whose moment fell into the silence must have waited for the rest of it.
 #[test]
 fn a_stall_counts_for_every_request_that_was_due_in_it() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -55,8 +57,8 @@ fn a_stall_counts_for_every_request_that_was_due_in_it() {
         ),
         (60, 60, 0)
     );
-    // Lower bounds by arithmetic, which no machine is too slow for: the request of millisecond n has waited 90 - n at least.
-    // The histogram keeps three figures.
+    // Lower bounds by arithmetic, which no machine is too slow for: the request of millisecond n
+    // has waited 90 - n at least. The histogram keeps three figures.
     let at_least = |value_ns: u64, bound_ms: u64| {
         assert!(
             value_ns as f64 * 1.001 >= bound_ms as f64 * 1e6,

@@ -77,7 +77,8 @@ fn what_no_server_may_send() {
     refuses(b"HTTP/1.1 200 OK\r\nDate: today\r\n\r\n", Fault::Date);
 }
 
-/// RFC 9112, section 6.3: nothing but one Content-Length says where the content of these answers ends.
+/// RFC 9112, section 6.3: nothing but one Content-Length says where the content of these answers
+/// ends.
 #[test]
 fn where_the_content_ends() {
     refuses(b"HTTP/1.1 200 OK\r\n\r\n", Fault::LengthMissing);
@@ -148,7 +149,8 @@ fn response() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
-    /// However the bytes arrive, nothing is seen before the last one, and then the same, whatever follows.
+    /// However the bytes arrive, nothing is seen before the last one, and then the same, whatever
+    /// follows.
     #[test]
     fn any_split_is_the_same_response(first in response(), second in response()) {
         for end in 0..first.len() {
