@@ -35,7 +35,8 @@ pub use slot::{Borrowed, Borrows, FromSteps, Origin, Owned, Slot, SlotMeta, Stor
 pub use view::Cx;
 
 pub(crate) use frame::{
-    Access, Expected, FRAME_BYTES_MAX, Frame, Plan, PlanBuilder, PlanRefusal, SLOTS_MAX, discard,
+    Access, Expected, FRAME_BYTES_MAX, Filler, Frame, Plan, PlanBuilder, PlanRefusal, SLOTS_MAX,
+    discard,
 };
 
 use crate::effect::{EffectRecord, ResultBuffer};

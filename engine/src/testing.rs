@@ -319,3 +319,40 @@ impl Head {
 }
 
 const ARENA_BYTES: usize = 4096;
+
+/// Runs without the panic hook's output. Panics inside are part of a test here.
+#[cfg(test)]
+pub(crate) fn silenced<T>(run: impl FnOnce() -> T) -> T {
+    use std::cell::Cell;
+    use std::panic;
+    use std::sync::Once;
+
+    thread_local!(static IS_SILENT: Cell<bool> = const { Cell::new(false) });
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let loud = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            if !IS_SILENT.get() {
+                loud(info);
+            }
+        }));
+    });
+    let was_silent = IS_SILENT.replace(true);
+    let ran = panic::catch_unwind(panic::AssertUnwindSafe(run));
+    IS_SILENT.set(was_silent);
+    ran.unwrap_or_else(|payload| panic::resume_unwind(payload))
+}
+
+/// Runs, and gives the message of a panic.
+#[cfg(test)]
+pub(crate) fn caught<T>(run: impl FnOnce() -> T) -> Result<T, String> {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    silenced(|| catch_unwind(AssertUnwindSafe(run))).map_err(|payload| {
+        let text = payload
+            .downcast_ref::<&str>()
+            .map(|text| (*text).to_owned());
+        text.or_else(|| payload.downcast_ref::<String>().cloned())
+            .unwrap_or_default()
+    })
+}

@@ -25,7 +25,7 @@
 //!    the frame and unknown to a step (`for<'r>`), so nothing with `'r` gets out of a step.
 //! 6. Values that are dropped are `'static` and linked in `owned` from their write on; each is
 //!    unlinked before it is dropped. Values that borrow are never dropped.
-//! 7. An `Expected` pairs a place with the decoder of that place's slot; it stays in the frame whose
+//! 7. An `Expected` pairs a place with the filler of that place's slot; it stays in the frame whose
 //!    plan it came from, and is forgotten at `end`.
 
 use std::alloc::Layout;
@@ -118,6 +118,13 @@ impl Frame {
         });
     }
 
+    /// # Panics
+    /// The frame was not begun with this plan.
+    #[inline]
+    pub(crate) fn assert_plan(&self, plan: &Plan) {
+        self.begun(plan.id);
+    }
+
     /// Opens the frame for a step with these clauses. Nothing of the request outlives `body`.
     ///
     /// # Panics
@@ -171,7 +178,7 @@ impl Frame {
         // the decoder keeps nothing of the frame itself.
         let frame: &'static Frame = unsafe { NonNull::from(&*self).as_ref() };
         let result = frame.results.last().expect("one was pushed just now");
-        // SAFETY: by 7 the place is that of the decoder's slot in this frame's plan.
+        // SAFETY: by 7 the place is that of the filler's slot in this frame's plan.
         unsafe { (expected.fill)(frame, expected.place, Answer::of(result)) }
     }
 
@@ -338,15 +345,14 @@ impl<'r, C: Clauses> Window<'r, C> {
         unsafe { (self.frame).write::<S>(self.base, self.place_of_write::<S, I>(), value) }
     }
 
-    /// How the result of an effect gets into a slot the step writes.
-    pub(crate) fn expect<S, I, Q>(&self) -> Expected
+    /// The way of an effect's result into a slot the step writes.
+    pub(crate) fn expect<S, I>(&self, filler: Filler<'r, S>) -> Expected
     where
         S: Slot + Member<C::Writes, I>,
-        Value<'r, S>: Decode<'r, Q>,
     {
         Expected {
             place: self.place_of_write::<S, I>(),
-            fill: fill::<'r, S, Q>,
+            fill: filler.0,
         }
     }
 
@@ -401,8 +407,23 @@ impl<'r, C> Window<'r, C> {
 #[derive(Clone, Copy)]
 pub(crate) struct Expected {
     place: Place,
-    fill: unsafe fn(&'static Frame, Place, Answer<'static>) -> Result<(), Failure>,
+    fill: Fill<'static>,
 }
+
+/// Decodes results into the slot `S`, wherever its place is.
+pub(crate) struct Filler<'r, S>(Fill<'r>, PhantomData<fn() -> S>);
+
+impl<'r, S: Slot> Filler<'r, S> {
+    /// For results of the shape `Q`.
+    pub(crate) fn of<Q>() -> Filler<'r, S>
+    where
+        Value<'r, S>: Decode<'r, Q>,
+    {
+        Filler(fill::<'r, S, Q>, PhantomData)
+    }
+}
+
+type Fill<'r> = unsafe fn(&'r Frame, Place, Answer<'r>) -> Result<(), Failure>;
 
 /// Decodes a result into the slot `S`.
 ///

@@ -10,7 +10,7 @@ use super::decode::{Changes, Decode, Many, One, OneOrNone};
 use super::record::{Operation, SqlMode};
 use super::sqlite::Sqlite;
 use super::{Kind, Settings};
-use crate::ctx::{Arena, Slot, Value};
+use crate::ctx::{Arena, Filler, Slot, Value};
 
 impl Kind for Sqlite {
     type Handle<'r> = SqliteHandle<'r>;
@@ -108,7 +108,7 @@ impl<'r, Q> Query<'r, Q> {
     }
 
     /// The slot that the result goes into; it must be in the step's `Writes`.
-    pub fn into<S: Slot>(self, _slot: S) -> Effect<'r, S, Q>
+    pub fn into<S: Slot>(self, _slot: S) -> Effect<'r, S>
     where
         Value<'r, S>: Decode<'r, Q>,
     {
@@ -121,19 +121,18 @@ impl<'r, Q> Query<'r, Q> {
                 rows_max: self.rows_max,
             },
             timeout: self.timeout,
-            result: PhantomData,
+            filler: Filler::of::<Q>(),
         }
     }
 }
 
 /// An effect with the slot its result goes into.
 #[must_use = "an effect is performed only when it is returned with `cx.need`"]
-#[derive(Debug)]
-pub struct Effect<'r, S, Q> {
+pub struct Effect<'r, S> {
     pub(crate) resource: u16,
     pub(crate) operation: Operation<'r>,
     pub(crate) timeout: Option<Nanos>,
-    result: PhantomData<fn() -> (S, Q)>,
+    pub(crate) filler: Filler<'r, S>,
 }
 
 /// The value of a parameter.

@@ -1,8 +1,8 @@
 //! Leaving an effect for the shard.
 
 use super::decision::{Decision, Step};
-use crate::ctx::{Clauses, Cx, Slot, Value, Writable};
-use crate::effect::{Decode, Effect, EffectRecord};
+use crate::ctx::{Clauses, Cx, Slot, Writable};
+use crate::effect::{Effect, EffectRecord};
 
 impl<'r, A, B, C> Cx<'r, A, B, C>
 where
@@ -14,16 +14,15 @@ where
     ///
     /// # Errors
     /// Never by itself; an effect that fails is a failure of the request.
-    pub fn need<S, I, Q>(&mut self, effect: Effect<'r, S, Q>) -> Step
+    pub fn need<S, I>(&mut self, effect: Effect<'r, S>) -> Step
     where
         S: Slot + Writable<<(A, B, C) as Clauses>::Writes, I>,
-        Value<'r, S>: Decode<'r, Q>,
     {
         self.window.leave(EffectRecord {
             resource: effect.resource,
             operation: effect.operation,
             timeout: effect.timeout,
-            expected: self.window.expect::<S, I, Q>(),
+            expected: self.window.expect::<S, I>(effect.filler),
         });
         Ok(Decision::Need)
     }

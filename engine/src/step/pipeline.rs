@@ -302,6 +302,7 @@ impl Context {
     /// The route is not the one the request was begun with, or the request waits for an effect.
     #[inline]
     pub fn run<O: StepObserver>(&mut self, route: &Route, observer: &mut O) -> Outcome {
+        self.frame.assert_plan(route.plan());
         assert!(
             self.frame.marks().needs_count == 0,
             "a request that waits is completed first"
@@ -328,8 +329,9 @@ impl Context {
     /// The failure of the request, where the result does not fit its slot.
     ///
     /// # Panics
-    /// The request does not wait.
+    /// The route is not the one the request was begun with, or the request does not wait.
     pub fn complete(&mut self, route: &Route, result: ResultBuffer) -> Result<(), Failure> {
+        self.frame.assert_plan(route.plan());
         let frame = &mut self.frame;
         let decoded = panic::catch_unwind(AssertUnwindSafe(|| frame.complete(result)));
         let outcome = match decoded {
