@@ -165,7 +165,9 @@ fn author(id: i64, name: &str) -> [SqlValue<'_>; 2] {
 fn what_was_written_is_read() {
     let place = Place::new();
     let mut shard = Shard::open(&place.settings());
-    let written = shard.run(INSERT, SqlMode::Write, &author(7, "Ada")).unwrap();
+    let written = shard
+        .run(INSERT, SqlMode::Write, &author(7, "Ada"))
+        .unwrap();
     assert_eq!((written.changed_count, written.last_row_id), (1, 7));
     assert_eq!(written.rows().len(), 0);
 
@@ -197,7 +199,10 @@ fn returning_gives_rows_and_changes() {
     assert_eq!(written.changed_count, 2);
     // A statement that changes nothing reports no changes of an earlier one.
     let sql = "UPDATE authors SET name = 'x' WHERE id = 99";
-    assert_eq!(shard.run(sql, SqlMode::Write, &[]).unwrap().changed_count, 0);
+    assert_eq!(
+        shard.run(sql, SqlMode::Write, &[]).unwrap().changed_count,
+        0
+    );
 }
 
 #[test]
@@ -382,7 +387,9 @@ fn a_result_past_its_bound_is_an_error_and_changes_nothing() {
 fn errors_say_what_to_conclude() {
     let place = Place::new();
     let mut shard = Shard::open(&place.settings());
-    shard.run(INSERT, SqlMode::Write, &author(1, "Ada")).unwrap();
+    shard
+        .run(INSERT, SqlMode::Write, &author(1, "Ada"))
+        .unwrap();
     let mut check = |sql, mode, values: &[SqlValue<'_>], kind: SqlErrorKind, text: &str| {
         let error = shard.run(sql, mode, values).unwrap_err();
         assert_eq!(
@@ -482,7 +489,9 @@ fn statements_beyond_the_cache_are_compiled_again() {
 fn a_changed_schema_is_noticed() {
     let place = Place::new();
     let mut shard = Shard::open(&place.settings().readers(1));
-    shard.run(INSERT, SqlMode::Write, &author(1, "Ada")).unwrap();
+    shard
+        .run(INSERT, SqlMode::Write, &author(1, "Ada"))
+        .unwrap();
     let sql = "SELECT * FROM authors";
     let columns = |result: ResultBuffer| result.rows().columns_count();
     assert_eq!(columns(shard.run(sql, SqlMode::Read, &[]).unwrap()), 2);
