@@ -44,7 +44,7 @@ static ALLOCATOR: Counting = Counting;
 type Effects = SqliteEffects<ThreadPort<SqliteJob>>;
 
 /// Has `width` statements on their way at once, `rounds` times.
-fn run(effects: &mut Effects, clock: &RealClock, mode: Mode, width: i64, rounds: i64) {
+fn run(effects: &mut Effects, clock: &RealClock, mode: SqlMode, width: i64, rounds: i64) {
     let request = Ticket::new(1, NonZeroU32::MIN);
     let (sql, text) = match mode {
         SqlMode::Read => (
