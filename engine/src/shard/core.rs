@@ -295,6 +295,19 @@ impl<B: Backend> Core<B> {
         }
     }
 
+    /// What a drained shard has not given back, in words; none where nothing is left.
+    pub(super) fn left_behind(&self) -> Option<String> {
+        let counts = [
+            ("connections", self.connections.len()),
+            ("requests", self.requests.len()),
+            ("jobs", self.job_count),
+            ("jobs at workers", self.effects.iter().map(SqliteEffects::in_flight).sum()),
+            ("timers", self.timers.len()),
+        ];
+        let left = counts.iter().find(|(_, count)| *count > 0);
+        left.map(|(what, count)| format!("{count} {what} are left"))
+    }
+
     pub(super) fn is_drained(&self) -> bool {
         self.drain_until.is_some()
             && self.connections.is_empty()

@@ -92,6 +92,45 @@ impl<B: Backend> Shard<B> {
         &self.core.stats
     }
 
+    /// The ring.
+    pub(crate) fn ring(&self) -> &B::Ring {
+        &self.ring
+    }
+
+    /// The ring, to set its heartbeat.
+    pub(crate) fn ring_mut(&mut self) -> &mut B::Ring {
+        &mut self.ring
+    }
+
+    /// The heartbeat stops, and one timer takes its place.
+    pub(crate) fn begin_nap(&mut self) {
+        self.ring.heartbeat(None);
+        self.ring.timer(self.core.next_timer_at());
+        self.core.stats.nap_count += 1;
+    }
+
+    /// The heartbeat beats again.
+    pub(crate) fn end_nap(&mut self, heartbeat: Nanos) {
+        self.ring.timer(None);
+        self.ring.heartbeat(Some(heartbeat));
+    }
+
+    /// As [`Core::prepare_sleep`].
+    pub(crate) fn prepare_sleep(&mut self) -> bool {
+        self.core.prepare_sleep()
+    }
+
+    /// How many requests are being worked on, jobs of requests that were answered without them
+    /// among them.
+    pub(crate) fn waiting_request_count(&self) -> usize {
+        self.core.requests.len()
+    }
+
+    /// What has not been given back, in words; none where nothing is left.
+    pub(crate) fn left_behind(&self) -> Option<String> {
+        self.core.left_behind()
+    }
+
     /// Completions become bytes in a connection or tickets in the ready queue. Bounded per turn; the
     /// rest stays in the completion queue and keeps the reading of the moment it was first seen.
     fn reap(&mut self, entered_at: Nanos, turn: &mut Turn) {
