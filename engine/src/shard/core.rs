@@ -7,14 +7,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use cutaway_reactor::{Backend, Errno, ListenerId, Ring, Socket, Ticket};
-use cutaway_scheduler::{Clock, Nanos, ReadyQueue, Wheel};
+use cutaway_scheduler::{Clock, Nanos, ReadyQueue, TimerKey, Wheel};
 
 use super::connection::{Close, Connection, Upload};
 use super::request::{Phase, Request};
 use super::stats::ShardStats;
 use super::table::Table;
 use crate::effect::sqlite::{SqliteEffects, SqliteJob};
-use crate::http::FieldSpan;
+use crate::http::{FieldSpan, Method, Version};
 use crate::http::date::{ImfFixdate, imf_fixdate};
 use crate::limits::Limits;
 use crate::routes::BuiltRoutes;
@@ -36,6 +36,8 @@ pub(super) enum TimerItem {
 pub(super) struct Listening {
     pub id: ListenerId,
     pub is_accepting: bool,
+    /// After a failure: when it is armed again.
+    retry: Option<TimerKey>,
 }
 
 /// How long accepting pauses after `EMFILE` and its kin: until then some connection may have closed.
@@ -137,7 +139,7 @@ impl<B: Backend> Core<B> {
 
     pub(super) fn listen(&mut self, ring: &mut B::Ring, id: ListenerId) {
         ring.accept(id, Self::listener_ticket(self.listening.len()));
-        self.listening.push(Listening { id, is_accepting: true });
+        self.listening.push(Listening { id, is_accepting: true, retry: None });
     }
 
     /// Listeners have no table: their tickets are their places in the list.
@@ -167,7 +169,9 @@ impl<B: Backend> Core<B> {
             Err(_) => {
                 self.stats.accept_failed_count += 1;
                 if !more {
-                    self.timers.arm(self.reading + ACCEPT_PAUSE, TimerItem::Accept(index));
+                    let at = self.reading + ACCEPT_PAUSE;
+                    let retry = self.timers.arm(at, TimerItem::Accept(index));
+                    self.listening[index].retry = Some(retry);
                 }
             }
         }
@@ -188,6 +192,11 @@ impl<B: Backend> Core<B> {
             Ok(ticket) => {
                 if is_over {
                     self.turn_away(ticket);
+                } else if self.drain_until.is_some()
+                    && let Some(connection) = self.connections.get_mut(ticket)
+                {
+                    // Accepted by the kernel before it heard of the drain.
+                    connection.end_after_replies(Close::Draining);
                 }
                 self.mark_dirty(ticket);
                 self.rearm_timer(ticket);
@@ -208,7 +217,7 @@ impl<B: Backend> Core<B> {
             connection.has_last_request = true;
             connection.refused = Some(Close::TooMany);
         }
-        self.refuse_preformatted(ticket, false);
+        self.refuse_preformatted(ticket, Method::Get, Version::Http11);
     }
 
     /// Fires what is due.
@@ -219,7 +228,10 @@ impl<B: Backend> Core<B> {
             match item {
                 TimerItem::Connection(ticket) => self.on_connection_timer(ticket),
                 TimerItem::Request(ticket) => self.on_request_timer(ticket),
-                TimerItem::Accept(index) => self.accept_again(ring, index),
+                TimerItem::Accept(index) => {
+                    self.listening[index].retry = None;
+                    self.accept_again(ring, index);
+                }
             }
         }
         self.fired = fired;
@@ -271,15 +283,18 @@ impl<B: Backend> Core<B> {
             return;
         }
         self.drain_until = Some(deadline);
-        for listening in &self.listening {
+        for listening in &mut self.listening {
             if listening.is_accepting {
                 ring.stop_accept(listening.id);
+            }
+            if let Some(retry) = listening.retry.take() {
+                self.timers.cancel(retry);
             }
         }
         let all: Vec<Ticket> = self.connections.iter().map(|(ticket, _)| ticket).collect();
         for ticket in all {
             if let Some(connection) = self.connections.get_mut(ticket)
-                && connection.is_idle()
+                && connection.is_between_requests()
             {
                 connection.end_after_replies(Close::Draining);
             }

@@ -152,10 +152,7 @@ impl<B: Backend> Core<B> {
                     // A short send goes on where it ended.
                     connection.outbox.push_front(buffer);
                 } else {
-                    buffer.head.clear();
-                    if buffer.head.capacity() <= SPARE_BUFFER_BYTES_MAX {
-                        self.spare_buffers.push(buffer.head);
-                    }
+                    keep_buffer(&mut self.spare_buffers, buffer.head);
                 }
                 self.depart(ticket);
             }
@@ -209,8 +206,9 @@ impl<B: Backend> Core<B> {
         connection.moved_at = now;
         connection.inbox = Vec::new();
         connection.upload = None;
+        // What nobody will read must not stand in front of another connection's replies.
         for buffer in connection.outbox.drain(..) {
-            self.spare_buffers.push(buffer.head);
+            keep_buffer(&mut self.spare_buffers, buffer.head);
         }
         let ending = match reason {
             Close::ClientGone => TimelineEnding::ClientGone,
@@ -267,5 +265,13 @@ impl<B: Backend> Core<B> {
             }
             _ => self.abort(ticket, reason),
         }
+    }
+}
+
+/// Empties a buffer and keeps its memory for another connection.
+pub(super) fn keep_buffer(spare: &mut Vec<Vec<u8>>, mut buffer: Vec<u8>) {
+    if buffer.capacity() <= SPARE_BUFFER_BYTES_MAX {
+        buffer.clear();
+        spare.push(buffer);
     }
 }

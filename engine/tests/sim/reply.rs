@@ -24,7 +24,10 @@ impl Reply {
         let fields = lines.map(field_of).collect::<Result<Vec<_>, _>>()?;
         let mut reply = Reply { status, fields, content: Vec::new() };
         let content_from = head_len + 4;
-        let content_len = reply.check_fields(is_to_head)?;
+        let length = reply.check_fields()?;
+        // What was never read as a HEAD is answered with content, and then the connection ends.
+        let is_refusal = reply.is_last() && bytes.len() > content_from;
+        let content_len = if is_to_head && !is_refusal { 0 } else { length };
         let Some(content) = bytes.get(content_from..content_from + content_len) else {
             return Ok(None);
         };
@@ -50,8 +53,8 @@ impl Reply {
         self.status < 200
     }
 
-    /// The length of the content that follows the head.
-    fn check_fields(&self, is_to_head: bool) -> Result<usize, String> {
+    /// Whether the fields are as they must be; and the length of the content.
+    fn check_fields(&self) -> Result<usize, String> {
         let length = self.field("Content-Length");
         if self.is_interim() || self.status == 204 {
             // https://www.rfc-editor.org/rfc/rfc9110#section-8.6: "A server MUST NOT send a
@@ -74,10 +77,7 @@ impl Reply {
             return Err("a 405 without Allow".into());
         }
         let length = length.ok_or("no Content-Length")?;
-        let length = length.parse::<usize>().map_err(|_| format!("a length of `{length}`"))?;
-        // What was never read as a HEAD is answered with content, and then the connection ends.
-        let has_content = !is_to_head || matches!(self.status, 408);
-        Ok(if has_content { length } else { 0 })
+        length.parse().map_err(|_| format!("a length of `{length}`"))
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use cutaway::limits::Limits;
 use cutaway::testing::simulation::{
-    FaultCounts, FaultPlan, SimConfig, Simulation, SimulationOptions, Stream,
+    FaultCounts, FaultPlan, SimConfig, SimNet, Simulation, SimulationOptions, Stream,
 };
 use cutaway::shard::ShardStats;
 use cutaway_reactor::RingStats;
@@ -66,8 +66,10 @@ pub fn run(home: &Home, seed: u64, plan: Plan) -> Run {
         statuses: BTreeMap::new(),
         record_count: 0,
     };
+    let log = LogOnPanic(stage.simulation.net().clone());
     stage.play();
     stage.end();
+    drop(log);
     let Stage { simulation, statuses, .. } = stage;
     Run {
         log_hash: simulation.log_hash(),
@@ -76,6 +78,19 @@ pub fn run(home: &Home, seed: u64, plan: Plan) -> Run {
         ring: simulation.ring_stats(),
         statuses,
         text: simulation.net().log_text(),
+    }
+}
+
+/// Prints the log of a run that fails, where it was kept as text.
+struct LogOnPanic(SimNet);
+
+impl Drop for LogOnPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking()
+            && let Some(text) = self.0.log_text()
+        {
+            println!("{text}");
+        }
     }
 }
 
@@ -209,8 +224,8 @@ impl Stage {
         self.turn_until(drained_by);
         assert!(self.simulation.is_drained(), "the drain never ends: {:?}", self.simulation);
         // What the server has sent is still on its way to the clients.
-        self.simulation.net().set_horizon(None);
-        while self.simulation.net().step() {}
+        self.simulation.run_for(ARRIVAL_MAX);
+        self.house.now = self.simulation.clock().now();
         self.account();
     }
 
@@ -233,6 +248,9 @@ impl Stage {
 
 /// Ring operations of one run, at least.
 const OPERATIONS_MIN: u64 = 500;
+
+/// By when the last byte has reached its client.
+const ARRIVAL_MAX: Nanos = Nanos::from_millis(50);
 
 /// How long after its deadline a drain may take: the kernel has to end what was cut off.
 const DRAIN_MAX: Nanos = Nanos::from_millis(300);
