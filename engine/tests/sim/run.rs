@@ -187,9 +187,8 @@ impl Stage {
         self.simulation.turn();
         self.house.now = self.simulation.clock().now();
         self.record_count += self.simulation.kept().len() as u64;
-        for place in 0..self.present.len() {
-            let Some(index) = self.present[place] else { continue };
-            let visitor = &mut self.visitors[index];
+        for visitor in self.present.iter().flatten() {
+            let visitor = &mut self.visitors[*visitor];
             if let Err(wrong) = visitor.read(&mut self.choices, &self.house, &mut self.statuses) {
                 panic!("at {} ns: {wrong}", self.house.now.as_u64());
             }
@@ -224,8 +223,11 @@ impl Stage {
         self.turn_until(drained_by);
         assert!(self.simulation.is_drained(), "the drain never ends: {:?}", self.simulation);
         // What the server has sent is still on its way to the clients.
-        self.simulation.run_for(ARRIVAL_MAX);
-        self.house.now = self.simulation.clock().now();
+        let arrived_by = self.house.now + ARRIVAL_MAX;
+        self.simulation.net().set_horizon(Some(arrived_by));
+        while self.house.now < arrived_by {
+            self.turn();
+        }
         self.account();
     }
 

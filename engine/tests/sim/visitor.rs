@@ -70,6 +70,7 @@ pub struct Visitor {
     has_reset: bool,
     is_deaf: bool,
     was_deaf: bool,
+    accepted_at: Option<Nanos>,
     ended_at: Option<Nanos>,
 }
 
@@ -110,6 +111,7 @@ impl Visitor {
             has_reset: false,
             is_deaf: false,
             was_deaf: false,
+            accepted_at: None,
             ended_at: None,
         }
     }
@@ -242,6 +244,9 @@ impl Visitor {
         if self.ended_at.is_some() {
             return Ok(());
         }
+        if self.accepted_at.is_none() && self.client.is_accepted() {
+            self.accepted_at = Some(house.now);
+        }
         if self.client.read_bytes() > 0 {
             self.unread.extend(self.client.take_read());
             while let Some((reply, len)) = Reply::read(&self.unread, self.is_head_next())? {
@@ -285,11 +290,9 @@ impl Visitor {
         }
         self.answered_count += 1;
         let asked = &self.asked[self.answered_count - 1];
-        let is_late = reply.status == 408 && self.is_slow(asked);
-        if is_late {
-            return if reply.is_last() { Ok(()) } else { Err("a 408 that is not the last".into()) };
-        }
-        if is_turned_away {
+        // Who is too slow is told so, or only that there is no room to say it in.
+        let is_told_late = matches!(reply.status, 408 | 503) && reply.is_last();
+        if is_turned_away || is_told_late && self.is_slow(asked) {
             return Ok(());
         }
         let is_whole = asked.place.end <= self.sent_bytes;
@@ -319,9 +322,7 @@ impl Visitor {
     /// # Errors
     /// In words, what is missing.
     pub fn check(&self, house: &House) -> Result<(), String> {
-        if !self.client.is_accepted() {
-            return Ok(());
-        }
+        let Some(accepted_at) = self.accepted_at else { return Ok(()) };
         let was_cut_off = match (house.cut_off_at, self.ended_at) {
             (Some(cut_off_at), Some(ended_at)) => ended_at >= cut_off_at,
             (Some(_), None) => true,
@@ -346,7 +347,8 @@ impl Visitor {
         };
         // An idle connection may be closed while a request is on its way to it.
         let sent = self.sent_at.iter().find(|(until, _)| *until >= lost.place.end);
-        let is_race = sent.is_some_and(|(_, sent_at)| ended_at.since(*sent_at) < RACE_MAX);
+        let is_race =
+            sent.is_some_and(|(_, sent_at)| ended_at.since(accepted_at.max(*sent_at)) < RACE_MAX);
         if is_race && !house.is_decent {
             return Ok(());
         }
