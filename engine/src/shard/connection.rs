@@ -123,8 +123,12 @@ pub(super) struct Connection {
     pub upload: Option<Box<Upload>>,
     /// When the first byte of the request that is being read was reaped.
     pub first_byte_at: Option<Nanos>,
+    /// When the latest bytes were reaped.
+    pub received_at: Nanos,
     /// Since when unread bytes wait behind the parse-ahead bound.
     pub held_at: Option<Nanos>,
+    /// Until when they waited last.
+    pub freed_at: Nanos,
     /// A receive is in flight.
     pub is_receiving: bool,
     /// The receive was asked to end, for backpressure or for good.
@@ -165,7 +169,9 @@ impl Connection {
             inbox: Vec::new(),
             upload: None,
             first_byte_at: None,
+            received_at: now,
             held_at: None,
+            freed_at: now,
             is_receiving: false,
             is_stopping: false,
             is_read_closed: false,
@@ -215,6 +221,14 @@ impl Connection {
         self.pipeline.is_empty() && self.inbox.is_empty() && self.upload.is_none()
     }
 
+    /// A request's bytes have ended: what stands behind them came with the latest bytes, or waited
+    /// with that request behind the parse-ahead bound.
+    pub fn begin_next(&mut self) {
+        if self.held_at.is_none() {
+            self.first_byte_at = Some(self.received_at);
+        }
+    }
+
     /// Until when it may stay as it is, and why it ends if it does.
     pub fn patience(&self, limits: &Limits) -> (Nanos, Close) {
         let (length, reason) = match self.ending {
@@ -224,9 +238,10 @@ impl Connection {
             // Work in progress has its own deadline; nothing is expected of the peer.
             _ if !self.pipeline.is_empty() => (limits.keep_alive_idle, Close::IdleTimeout),
             _ if self.upload.is_some() => (limits.body_idle_timeout, Close::TooSlow),
-            // A head has its whole time from its first byte on, whatever drips in.
+            // A head has its whole time from its first byte on, whatever drips in. While bytes wait
+            // behind the parse-ahead bound, it is the peer that is kept waiting.
             _ if !self.inbox.is_empty() => {
-                let since = self.first_byte_at.unwrap_or(self.moved_at);
+                let since = self.first_byte_at.unwrap_or(self.moved_at).max(self.freed_at);
                 return (since + limits.head_timeout, Close::TooSlow);
             }
             _ => (limits.keep_alive_idle, Close::IdleTimeout),

@@ -30,6 +30,7 @@ impl<B: Backend> Core<B> {
             return;
         }
         connection.moved_at = reaped_at;
+        connection.received_at = reaped_at;
         connection.first_byte_at.get_or_insert(reaped_at);
         if connection.inbox.is_empty() {
             let consumed = self.consume(ticket, bytes);
@@ -65,9 +66,13 @@ impl<B: Backend> Core<B> {
         let Some(connection) = self.connections.get_mut(ticket) else { return };
         if connection.inbox.is_empty() && connection.upload.is_none() {
             connection.first_byte_at = None;
+            connection.held_at = None;
             return;
         }
         if connection.may_read_request(&self.limits) {
+            if connection.held_at.take().is_some() {
+                connection.freed_at = now;
+            }
             // A part of a request: its timeout may come before the timer that runs.
             self.rearm_timer(ticket);
         } else {
@@ -115,12 +120,12 @@ impl<B: Backend> Core<B> {
         let head_at = self.reading;
         let Some(connection) = self.connections.get_mut(ticket) else { return };
         let arrival = Arrival {
-            // What follows in the same bytes was reaped with them, so the moment stays.
             first_byte_at: connection.first_byte_at.unwrap_or(head_at),
-            held_at: connection.held_at.take(),
+            held_at: connection.held_at,
             head_at,
         };
         if head.framing == Framing::None {
+            connection.begin_next();
             let fields = std::mem::take(&mut self.fields);
             self.dispatch(ticket, head, head_bytes, &fields, &[], &arrival);
             self.fields = fields;
@@ -148,8 +153,7 @@ impl<B: Backend> Core<B> {
     fn take_upload(&mut self, ticket: Ticket) {
         let Some(connection) = self.connections.get_mut(ticket) else { return };
         let Some(upload) = connection.upload.take() else { return };
-        // What follows belongs to the next request, which began no earlier than now.
-        connection.first_byte_at = Some(self.reading);
+        connection.begin_next();
         let Upload { head, head_bytes, fields, body, arrival } = &*upload;
         self.dispatch(ticket, head, head_bytes, fields, body, arrival);
         self.spare_uploads.push(upload);
