@@ -298,7 +298,7 @@ impl Visitor {
         let asked = &self.asked[self.answered_count - 1];
         // Who is too slow is told so, or only that there is no room to say it in.
         let is_told_late = matches!(reply.status, 408 | 503) && reply.is_last();
-        if is_turned_away || is_told_late && self.is_slow(asked) {
+        if is_turned_away || is_told_late && self.is_slow(asked, house.now) {
             return Ok(());
         }
         let is_whole = asked.place.end <= self.sent_bytes;
@@ -314,13 +314,14 @@ impl Visitor {
         asked.expected.check(reply)
     }
 
-    /// Whether the server may say that this request took too long to arrive.
-    fn is_slow(&self, asked: &Asked) -> bool {
+    /// Whether the server may say that this request takes too long to arrive: it began long ago, and
+    /// its end is missing or hardly there.
+    fn is_slow(&self, asked: &Asked, now: Nanos) -> bool {
         let sent = |byte: usize| self.sent_at.iter().find(|(until, _)| *until > byte);
-        match (sent(asked.place.start), sent(asked.place.end - 1)) {
-            (Some((_, first)), Some((_, last))) => last.since(*first) > PATIENCE_MIN,
-            _ => true,
-        }
+        let began = sent(asked.place.start);
+        let ended = sent(asked.place.end - 1);
+        began.is_some_and(|(_, at)| now.since(*at) >= PATIENCE_MIN)
+            && ended.is_none_or(|(_, at)| now.since(*at) < RACE_MAX)
     }
 
     /// Everything has ended: whether it got all it was owed.
@@ -383,8 +384,8 @@ impl Visitor {
     }
 }
 
-/// Below this the server must be patient, however late the network is.
-const PATIENCE_MIN: Nanos = Nanos::from_millis(8);
+/// The server's least patience with a request that is arriving.
+pub const PATIENCE_MIN: Nanos = Nanos::from_millis(20);
 
 /// How long before the end of a connection its client may have sent what the server never saw.
 const RACE_MAX: Nanos = Nanos::from_millis(30);
