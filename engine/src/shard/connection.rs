@@ -206,6 +206,15 @@ impl Connection {
         self.encoded_bytes - self.sent_bytes
     }
 
+    /// So many more bytes wait to be sent. The first of them start the write timeout: what was before
+    /// them is no delay of the peer's.
+    pub fn note_encoded(&mut self, len_bytes: usize, now: Nanos) {
+        if self.unsent_bytes() == 0 {
+            self.moved_at = now;
+        }
+        self.encoded_bytes += len_bytes as u64;
+    }
+
     /// Whether nothing is owed to the peer.
     pub fn is_settled(&self) -> bool {
         self.pipeline.is_empty() && self.outbox.is_empty() && !self.is_sending

@@ -3,6 +3,7 @@
 //! The ring stands apart so that received bytes, which live in the ring's buffers, can be parsed in
 //! place: a turn reads from the ring while it changes the core.
 
+use std::num::NonZeroU32;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -45,6 +46,9 @@ const ACCEPT_PAUSE: Nanos = Nanos::from_millis(100);
 
 /// How many connections beyond the limit are told so at once; more are closed without a word.
 const TURNED_AWAY_MAX: usize = 64;
+
+/// Owns the close of a connection that never had a place: no table has an entry of this index.
+const NOBODY: Ticket = Ticket::new(u32::MAX, NonZeroU32::MIN);
 
 /// A shard without its ring.
 pub(crate) struct Core<B: Backend> {
@@ -144,7 +148,7 @@ impl<B: Backend> Core<B> {
 
     /// Listeners have no table: their tickets are their places in the list.
     fn listener_ticket(index: usize) -> Ticket {
-        Ticket::new(index as u32, std::num::NonZeroU32::MIN)
+        Ticket::new(index as u32, NonZeroU32::MIN)
     }
 
     pub(super) fn on_accepted(
@@ -205,7 +209,7 @@ impl<B: Backend> Core<B> {
             Err(mut connection) => {
                 self.stats.closed_count[Close::TooMany as usize] += 1;
                 if let Some(socket) = connection.socket.take() {
-                    ring.close(socket, Self::listener_ticket(0));
+                    ring.close(socket, NOBODY);
                 }
             }
         }

@@ -144,7 +144,7 @@ impl<B: Backend> Core<B> {
         if head.expect_continue && may_ask {
             let output = connection.output(&mut self.spare_buffers);
             output.head.extend_from_slice(CONTINUE);
-            connection.encoded_bytes += CONTINUE.len() as u64;
+            connection.note_encoded(CONTINUE.len(), head_at);
             self.mark_dirty(ticket);
         }
     }
