@@ -12,16 +12,20 @@
 
 pub mod body;
 pub mod connection;
+pub mod date;
+pub mod encode;
 mod field;
 pub mod head;
 mod octet;
 mod refusal;
+mod status;
 mod target;
 
 pub use body::Framing;
 pub use connection::{Connection, Event};
 pub use head::Head;
 pub use refusal::Refusal;
+pub use status::Status;
 
 /// A run of bytes inside a buffer, by its place.
 ///

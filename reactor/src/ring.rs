@@ -87,25 +87,37 @@ pub enum Received {
 pub enum Completion {
     /// A connection was accepted, or could not be. Without `more` the accept must be armed again.
     Accepted {
+        /// Who armed the accept.
         owner: Owner,
+        /// The connection; `ECANCELED` after [`Ring::stop_accept`].
         result: Result<Socket, Errno>,
+        /// Whether the accept goes on.
         more: bool,
     },
     /// A receive brought something. Without `more` the operation has ended.
     Received {
+        /// Who armed the receive.
         owner: Owner,
+        /// What came.
         received: Received,
+        /// Whether the receive goes on.
         more: bool,
     },
     /// A send ended. The buffer comes back with `sent_bytes` moved on by what left (also on a short
     /// send); an error leaves it where it stood.
     Sent {
+        /// Who submitted the send.
         owner: Owner,
+        /// What was to be sent.
         buffer: SendBuffer,
+        /// How many bytes left; `EPIPE` and `ECONNRESET` where the peer is gone.
         result: Result<usize, Errno>,
     },
     /// The socket is closed.
-    Closed { owner: Owner },
+    Closed {
+        /// Who closed it.
+        owner: Owner,
+    },
     /// One period of the heartbeat has passed.
     Heartbeat,
     /// The timer that was armed last has fired.
@@ -137,16 +149,19 @@ pub trait Ring {
     fn send(&mut self, socket: &Socket, owner: Owner, buffer: SendBuffer);
 
     /// Sends FIN after what was sent: the peer sees an orderly end. The socket stays open to read.
+    /// The caller has seen the end of its send.
     fn shutdown_write(&mut self, socket: &Socket);
 
     /// Closes the socket. The caller has seen the ends of its receive and of its send.
     fn close(&mut self, socket: Socket, owner: Owner);
 
-    /// Completes [`Completion::Heartbeat`] every `period`; none stops it.
+    /// Completes [`Completion::Heartbeat`] every `period`; none stops it. Takes effect at the next
+    /// [`enter`](Ring::enter).
     fn heartbeat(&mut self, period: Option<Nanos>);
 
     /// Completes one [`Completion::Timer`] at `at`, on the shard's clock; replaces an armed timer.
-    /// `None` disarms.
+    /// `None` disarms. Takes effect at the next [`enter`](Ring::enter), so that moving the timer many
+    /// times within a turn costs nothing; a timer that was replaced or disarmed completes no more.
     fn timer(&mut self, at: Option<Nanos>);
 
     /// The bytes of a lease.
@@ -157,6 +172,7 @@ pub trait Ring {
 
     /// The one syscall of a turn: submits what is queued, publishes released buffers, and waits for
     /// at least `want` completions (0: never waits, but still runs the kernel's pending task work).
+    /// A signal ends the wait, so fewer may be there.
     ///
     /// # Errors
     /// Only what ends the shard. `EINTR`, `EAGAIN`, `EBUSY` are dealt with inside.
@@ -165,14 +181,19 @@ pub trait Ring {
     /// The next completion, if one is there. Stale ones are counted and skipped.
     fn pop(&mut self) -> Option<Completion>;
 
-    /// Whether [`pop`](Ring::pop) would give something.
-    fn is_ready(&self) -> bool;
+    /// How many completions wait to be popped, stale ones among them.
+    fn ready_count(&self) -> usize;
+
+    /// Whether one waits to be popped.
+    fn is_ready(&self) -> bool {
+        self.ready_count() > 0
+    }
 
     /// Counters since the ring was made.
     fn stats(&self) -> RingStats;
 }
 
-/// What a ring has counted.
+/// What a ring has counted. Plain counters, read at any time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RingStats {
     /// Calls of `enter` that reached the kernel.

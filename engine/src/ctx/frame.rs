@@ -1,0 +1,672 @@
+//! The frame of a request: its slots' values, without their types.
+//!
+//! Steps of different types share one block of memory whose layout is fixed when a route is built.
+//! Safe code was not enough: a `Vec<Option<Box<dyn Any>>>`, the safe twin that the property test
+//! runs beside this file, takes one heap allocation and one checked downcast a slot. What the frame
+//! costs instead is in `bench/record/pipeline.md`.
+//!
+//! All erasure and all its `unsafe` stand here. The interface is safe: a [`Window`] opens only for
+//! the clauses its [`Access`] was made for, in the plan the frame was begun with, and what it gives
+//! cannot leave the closure it is opened in.
+//!
+//! # Invariants
+//! 1. `Plan` gives each slot a `Place`: an offset, aligned and inside the plan's layout, that no
+//!    other slot of the plan overlaps, and a bit. An `Access` made by a `PlanBuilder` for clauses
+//!    `C` holds the places of `C::Reads`, then those of `C::Writes`, in list order; the lists are
+//!    sealed and a slot's layout follows from its type alone.
+//! 2. Between `begin` and `end`, `base` points to a block of the plan's layout inside the arena,
+//!    and `request` to a request inside the arena. `begin` runs on an ended frame only.
+//! 3. A `Window<C>` exists only while its frame's plan is its access's plan and its access was made
+//!    for `C`; so index and type of every place it uses agree by 1.
+//! 4. A bit of `present` is set if and only if the slot at its place holds an initialised value. It
+//!    is written once: no value changes or moves until `end`.
+//! 5. What a value borrows as `'r` lives until `end`: the arena is not reset and no result buffer
+//!    leaves `results` earlier, and a buffer's bytes do not move with the buffer. `'r` is chosen by
+//!    the frame and unknown to a step (`for<'r>`), so nothing with `'r` gets out of a step.
+//! 6. Values that are dropped are `'static` and linked in `owned` from their write on; each is
+//!    unlinked before it is dropped. Values that borrow are never dropped.
+//! 7. An `Expected` pairs a place with the filler of that place's slot; it stays in the frame whose
+//!    plan it came from, and is forgotten at `end`.
+
+use std::alloc::Layout;
+use std::any::TypeId;
+use std::cell::{Cell, Ref, RefCell, RefMut};
+use std::marker::PhantomData;
+use std::mem;
+use std::num::NonZeroU64;
+use std::panic::{self, AssertUnwindSafe};
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::arena::{Arena, OwnedArena};
+use super::list::sealed::Member;
+use super::list::{Clauses, SlotList};
+use super::request::Request;
+use super::slot::{Slot, SlotMeta, Store, Value};
+use crate::effect::{Answer, Decode, EffectRecord, ResultBuffer};
+use crate::response::Output;
+use crate::step::Failure;
+
+/// The values of one request, and what its steps leave for the shard.
+///
+/// A shard owns one for each request slot and uses it again. It may move at any time.
+pub(crate) struct Frame {
+    arena: OwnedArena,
+    begun: Option<Begun>,
+    present: Cell<u64>,
+    marks: Cell<Marks>,
+    owned: Cell<Option<NonNull<Link>>>,
+    need: Cell<Option<EffectRecord<'static>>>,
+    results: Vec<ResultBuffer>,
+    output: RefCell<Output>,
+}
+
+#[derive(Clone, Copy)]
+struct Begun {
+    plan: PlanId,
+    base: NonNull<u8>,
+    request: NonNull<Request<'static>>,
+}
+
+/// What a step did besides writing slots. All clear is the normal case and one comparison.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Marks {
+    /// The bit of the first slot that was put twice, plus one.
+    twice: u8,
+    /// How many effects were asked for.
+    pub(crate) needs_count: u8,
+}
+
+impl Marks {
+    /// The bit of the first slot that was put twice.
+    pub(crate) fn put_twice(self) -> Option<u8> {
+        self.twice.checked_sub(1)
+    }
+}
+
+impl Frame {
+    pub(crate) fn with_capacity(arena_bytes: usize) -> Frame {
+        Frame {
+            arena: OwnedArena::with_capacity(arena_bytes),
+            begun: None,
+            present: Cell::new(0),
+            marks: Cell::new(Marks::default()),
+            owned: Cell::new(None),
+            need: Cell::new(None),
+            results: Vec::with_capacity(RESULTS_KEPT),
+            output: RefCell::new(Output::default()),
+        }
+    }
+
+    /// Lays the frame out for a plan and builds the request in its arena.
+    ///
+    /// # Panics
+    /// The frame holds another request.
+    #[inline]
+    pub(crate) fn begin(
+        &mut self,
+        plan: &Plan,
+        request: impl for<'r> FnOnce(&'r Arena) -> Request<'r>,
+    ) {
+        assert!(self.begun.is_none(), "a frame holds one request at a time");
+        let arena = self.arena.arena();
+        let request = NonNull::from(arena.bump().alloc(request(arena))).cast();
+        self.begun = Some(Begun {
+            plan: plan.id,
+            base: arena.bump().alloc_layout(plan.layout),
+            request,
+        });
+    }
+
+    /// # Panics
+    /// The frame was not begun with this plan.
+    #[inline]
+    pub(crate) fn assert_plan(&self, plan: &Plan) {
+        self.begun(plan.id);
+    }
+
+    /// Opens the frame for a step with these clauses. Nothing of the request outlives `body`.
+    ///
+    /// # Panics
+    /// The access was made for another plan or for other clauses.
+    #[inline]
+    pub(crate) fn enter<C: Clauses, T>(
+        &self,
+        access: &Access,
+        body: impl for<'r> FnOnce(Window<'r, C>) -> T,
+    ) -> T {
+        let begun = self.begun(access.plan);
+        assert!(
+            access.signature == TypeId::of::<C>(),
+            "an access is for the clauses it was made for"
+        );
+        body(Window {
+            frame: self,
+            base: begun.base,
+            access,
+            clauses: PhantomData,
+            brand: PhantomData,
+        })
+    }
+
+    /// Whether all of these slots hold values.
+    #[inline]
+    pub(crate) fn holds(&self, slots: u64) -> bool {
+        self.present.get() & slots == slots
+    }
+
+    /// What the last step did besides writing slots.
+    #[inline]
+    pub(crate) fn marks(&self) -> Marks {
+        self.marks.get()
+    }
+
+    /// The effect that was asked for.
+    pub(crate) fn need(&self) -> Option<EffectRecord<'_>> {
+        self.need.get()
+    }
+
+    /// Takes the result of the effect that was asked for, and decodes it into its slot. The buffer
+    /// stays until the end, for the value may borrow from it.
+    ///
+    /// # Panics
+    /// No effect was asked for.
+    pub(crate) fn complete(&mut self, result: ResultBuffer) -> Result<(), Failure> {
+        let expected = self.forget_need().expected;
+        self.results.push(result);
+        // SAFETY: by 5 the frame's arena and results last until `end`, whatever moves in between;
+        // the decoder keeps nothing of the frame itself.
+        let frame: &'static Frame = unsafe { NonNull::from(&*self).as_ref() };
+        let result = frame.results.last().expect("one was pushed just now");
+        // SAFETY: by 7 the place is that of the filler's slot in this frame's plan.
+        unsafe { (expected.fill)(frame, expected.place, Answer::of(result)) }
+    }
+
+    /// Takes the effect that was asked for off the frame.
+    ///
+    /// # Panics
+    /// No effect was asked for.
+    pub(crate) fn forget_need(&mut self) -> EffectRecord<'_> {
+        self.marks.set(Marks::default());
+        self.need.take().expect("an effect was asked for")
+    }
+
+    pub(crate) fn output(&self) -> Ref<'_, Output> {
+        self.output.borrow()
+    }
+
+    pub(crate) fn output_mut(&mut self) -> &mut Output {
+        self.output.get_mut()
+    }
+
+    /// Whether a request is in the frame.
+    pub(crate) fn is_begun(&self) -> bool {
+        self.begun.is_some()
+    }
+
+    /// Ends the request: drops what is owned, each value once, whatever their drops do; hands the
+    /// result buffers back; forgets the rest. Does nothing on an ended frame.
+    pub(crate) fn end(&mut self, recycle: impl FnMut(ResultBuffer)) {
+        self.drop_owned();
+        self.begun = None;
+        self.present.set(0);
+        self.marks.set(Marks::default());
+        self.need.set(None);
+        self.output.get_mut().clear();
+        self.arena.reset();
+        self.results.drain(..).for_each(recycle);
+    }
+
+    fn drop_owned(&mut self) {
+        while let Some(link) = self.owned.get() {
+            // SAFETY: by 6 a linked value is there, its link included.
+            let Link { next, drop } = *unsafe { link.as_ref() };
+            self.owned.set(next);
+            // SAFETY: by 6 the value is initialised, and no longer linked it is not dropped again.
+            let dropped = panic::catch_unwind(AssertUnwindSafe(|| unsafe { drop(link) }));
+            if let Err(payload) = dropped {
+                discard(payload);
+            }
+        }
+    }
+
+    #[inline]
+    fn begun(&self, plan: PlanId) -> Begun {
+        match self.begun {
+            Some(begun) if begun.plan == plan => begun,
+            _ => other_plan(),
+        }
+    }
+
+    /// Writes a value, or drops it where the slot has one: references to that are out.
+    ///
+    /// # Safety
+    /// `place` is that of `S` in this frame's plan, and `base` this frame's.
+    #[inline]
+    unsafe fn write<'r, S: Slot>(
+        &self,
+        base: NonNull<u8>,
+        place: Place,
+        value: Value<'r, S>,
+    ) -> &'r Value<'r, S> {
+        // SAFETY: by 1 and 2 the place lies inside the block.
+        let cell = unsafe { base.add(usize::from(place.offset)) };
+        // SAFETY: by 1 the cell has the layout of `S`, so its value lies inside it.
+        let at = unsafe { cell.add(value_offset::<S>()) }.cast::<Value<'r, S>>();
+        let bit = 1 << place.bit;
+        if self.present.get() & bit == 0 {
+            // SAFETY: by 1 aligned and large enough; by 4 nothing is there that a write would leak.
+            unsafe { at.write(value) };
+            if S::Store::IS_DROPPED {
+                let link = cell.cast::<Link>();
+                let first = Link {
+                    next: self.owned.get(),
+                    drop: drop_linked::<Value<'r, S>>,
+                };
+                // SAFETY: a cell that is dropped begins with its link, see `cell_layout`.
+                unsafe { link.write(first) };
+                self.owned.set(Some(link));
+            }
+            self.present.set(self.present.get() | bit);
+        } else {
+            self.put_twice(place);
+            drop(value);
+        }
+        // SAFETY: by 4 a value is there and stays until `end`, which `'r` ends before, by 5.
+        unsafe { at.as_ref() }
+    }
+
+    #[cold]
+    fn put_twice(&self, place: Place) {
+        let mut marks = self.marks.get();
+        if marks.twice == 0 {
+            marks.twice = place.bit + 1;
+        }
+        self.marks.set(marks);
+    }
+}
+
+impl Drop for Frame {
+    fn drop(&mut self) {
+        self.drop_owned();
+    }
+}
+
+/// A frame as one step may see it. `C` are the step's clauses.
+///
+/// The lifetime is invariant, so that the windows of two requests cannot be exchanged.
+pub(crate) struct Window<'r, C> {
+    frame: &'r Frame,
+    base: NonNull<u8>,
+    access: &'r Access,
+    clauses: PhantomData<fn() -> C>,
+    brand: PhantomData<Cell<&'r ()>>,
+}
+
+impl<'r, C: Clauses> Window<'r, C> {
+    /// The value of a slot the step reads.
+    ///
+    /// # Panics
+    /// It is not there. A route is built so that it is.
+    #[inline(always)]
+    pub(crate) fn get<S, I>(&self) -> &'r Value<'r, S>
+    where
+        S: Slot + Member<C::Reads, I>,
+    {
+        let place = self.access.places[<S as Member<C::Reads, I>>::INDEX];
+        if self.frame.present.get() & 1 << place.bit == 0 {
+            absent(S::NAME);
+        }
+        // SAFETY: by 3 it is the place of `S`, by 1 and 2 inside the block.
+        let cell = unsafe { self.base.add(usize::from(place.offset)) };
+        // SAFETY: by 1 the cell has the layout of `S`, so its value lies inside it.
+        let at = unsafe { cell.add(value_offset::<S>()) };
+        // SAFETY: by 4 a value of `S` is there and does not change; by 5 it lasts for `'r`, and so
+        // does what it borrows.
+        unsafe { at.cast::<Value<'r, S>>().as_ref() }
+    }
+
+    /// Whether a slot the step writes has its value.
+    #[inline(always)]
+    pub(crate) fn has<S, I>(&self) -> bool
+    where
+        S: Slot + Member<C::Writes, I>,
+    {
+        self.frame.present.get() & 1 << self.place_of_write::<S, I>().bit != 0
+    }
+
+    /// Gives a slot the step writes its value. A second one is dropped, and marked.
+    #[inline(always)]
+    pub(crate) fn put<S, I>(&self, value: Value<'r, S>) -> &'r Value<'r, S>
+    where
+        S: Slot + Member<C::Writes, I>,
+    {
+        // SAFETY: by 3 it is the place of `S` in the frame's plan, and the base the frame's.
+        unsafe { (self.frame).write::<S>(self.base, self.place_of_write::<S, I>(), value) }
+    }
+
+    /// The way of an effect's result into a slot the step writes.
+    pub(crate) fn expect<S, I>(&self, filler: Filler<'r, S>) -> Expected
+    where
+        S: Slot + Member<C::Writes, I>,
+    {
+        Expected {
+            place: self.place_of_write::<S, I>(),
+            fill: filler.0,
+        }
+    }
+
+    /// Leaves an effect for the shard.
+    pub(crate) fn leave(&self, record: EffectRecord<'r>) {
+        let mut marks = self.frame.marks.get();
+        marks.needs_count = marks.needs_count.saturating_add(1);
+        self.frame.marks.set(marks);
+        // SAFETY: only the lifetime changes. By 5 what the record borrows lasts until `end`, which
+        // forgets it; `Frame::need` gives it back no longer than the frame is borrowed.
+        let record = unsafe { mem::transmute::<EffectRecord<'r>, EffectRecord<'static>>(record) };
+        self.frame.need.set(Some(record));
+    }
+
+    /// The index of a resource the step uses.
+    #[inline]
+    pub(crate) fn resource<D, I>(&self) -> u16
+    where
+        D: Member<C::Uses, I>,
+    {
+        self.access.resources[<D as Member<C::Uses, I>>::INDEX]
+    }
+
+    #[inline(always)]
+    fn place_of_write<S, I>(&self) -> Place
+    where
+        S: Member<C::Writes, I>,
+    {
+        self.access.places[C::Reads::COUNT + <S as Member<C::Writes, I>>::INDEX]
+    }
+}
+
+impl<'r, C> Window<'r, C> {
+    #[inline]
+    pub(crate) fn arena(&self) -> &'r Arena {
+        self.frame.arena.arena()
+    }
+
+    #[inline]
+    pub(crate) fn request(&self) -> &'r Request<'r> {
+        let begun = self.frame.begun.expect("a window is open on a begun frame");
+        // SAFETY: by 2 it is there, by 5 it and what it borrows last for `'r`.
+        unsafe { begun.request.cast::<Request<'r>>().as_ref() }
+    }
+
+    pub(crate) fn output(&self) -> RefMut<'_, Output> {
+        self.frame.output.borrow_mut()
+    }
+}
+
+/// The way of a result into its slot.
+#[derive(Clone, Copy)]
+pub(crate) struct Expected {
+    place: Place,
+    fill: Fill<'static>,
+}
+
+/// Decodes results into the slot `S`, wherever its place is.
+pub(crate) struct Filler<'r, S>(Fill<'r>, PhantomData<fn() -> S>);
+
+impl<'r, S: Slot> Filler<'r, S> {
+    /// For results of the shape `Q`.
+    pub(crate) fn of<Q>() -> Filler<'r, S>
+    where
+        Value<'r, S>: Decode<'r, Q>,
+    {
+        Filler(fill::<'r, S, Q>, PhantomData)
+    }
+}
+
+type Fill<'r> = unsafe fn(&'r Frame, Place, Answer<'r>) -> Result<(), Failure>;
+
+/// Decodes a result into the slot `S`.
+///
+/// # Safety
+/// `place` is that of `S` in the frame's plan, and what `'r` borrows lasts until `end`.
+unsafe fn fill<'r, S, Q>(frame: &'r Frame, place: Place, answer: Answer<'r>) -> Result<(), Failure>
+where
+    S: Slot,
+    Value<'r, S>: Decode<'r, Q>,
+{
+    let value = Value::<'r, S>::decode(answer, frame.arena.arena())
+        .map_err(|error| error.into_failure(S::NAME))?;
+    let begun = frame.begun.expect("an effect completes in a begun frame");
+    // SAFETY: the caller's promise.
+    unsafe { frame.write::<S>(begun.base, place, value) };
+    Ok(())
+}
+
+/// Where a slot's value is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place {
+    offset: u16,
+    bit: u8,
+}
+
+/// Names one plan of this process. Never used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct PlanId(NonZeroU64);
+
+/// The layout of a route's slots.
+pub(crate) struct Plan {
+    id: PlanId,
+    layout: Layout,
+    slots: Slots,
+}
+
+impl Plan {
+    /// The slot of a bit.
+    pub(crate) fn slot_name(&self, bit: u8) -> &'static str {
+        (self.slots.0.get(usize::from(bit))).map_or("", |(slot, _)| slot.name)
+    }
+
+    /// An access to slots that the plan has; none where it lacks one.
+    pub(crate) fn access<C: Clauses>(&self) -> Option<Access> {
+        Access::of::<C>(self.id, Box::default(), |slot| self.slots.find(slot))
+    }
+
+    /// The first of these slots that the frame does not hold.
+    pub(crate) fn first_missing(&self, frame: &Frame, slots: u64) -> Option<&'static str> {
+        let missing = slots & !frame.present.get();
+        (missing != 0).then(|| self.slot_name(missing.trailing_zeros() as u8))
+    }
+}
+
+/// What one step may reach: the places of its slots and the indices of its resources.
+pub(crate) struct Access {
+    plan: PlanId,
+    signature: TypeId,
+    places: Box<[Place]>,
+    resources: Box<[u16]>,
+    writes: u64,
+}
+
+impl Access {
+    fn of<C: Clauses>(
+        plan: PlanId,
+        resources: Box<[u16]>,
+        place: impl FnMut(&SlotMeta) -> Option<Place>,
+    ) -> Option<Access> {
+        let mut slots = Vec::new();
+        C::Reads::metas(&mut slots);
+        C::Writes::metas(&mut slots);
+        let places: Box<[Place]> = slots.iter().map(place).collect::<Option<_>>()?;
+        let writes = (places[C::Reads::COUNT..].iter()).fold(0, |bits, place| {
+            bits | 1_u64.unbounded_shl(place.bit.into())
+        });
+        Some(Access {
+            plan,
+            signature: TypeId::of::<C>(),
+            places,
+            resources,
+            writes,
+        })
+    }
+
+    /// The bits of the slots the step writes.
+    pub(crate) fn writes(&self) -> u64 {
+        self.writes
+    }
+}
+
+/// Lays out the slots of a route, step by step.
+pub(crate) struct PlanBuilder {
+    id: PlanId,
+    layout: Layout,
+    slots: Slots,
+}
+
+/// Slots and their places; the place of a slot has its index as its bit.
+#[derive(Default)]
+struct Slots(Vec<(SlotMeta, Place)>);
+
+impl Slots {
+    fn find(&self, slot: &SlotMeta) -> Option<Place> {
+        let found = self.0.iter().find(|(known, _)| known.is(slot));
+        found.map(|(_, place)| *place)
+    }
+
+    fn find_or_add(&mut self, slot: &SlotMeta, layout: &mut Layout) -> Place {
+        if let Some(place) = self.find(slot) {
+            return place;
+        }
+        let (extended, offset) =
+            (layout.extend(slot.layout)).expect("slots take less than the address space");
+        *layout = extended;
+        // Both saturate only in a plan that `build` refuses.
+        let place = Place {
+            offset: u16::try_from(offset).unwrap_or(u16::MAX),
+            bit: u8::try_from(self.0.len()).unwrap_or(u8::MAX),
+        };
+        self.0.push((*slot, place));
+        place
+    }
+}
+
+/// Why a plan cannot be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PlanRefusal {
+    /// More than [`SLOTS_MAX`] slots.
+    TooManySlots { count: usize },
+    /// The values take more than [`FRAME_BYTES_MAX`].
+    TooLarge { bytes: usize },
+}
+
+impl PlanBuilder {
+    pub(crate) fn new() -> PlanBuilder {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        // Relaxed: the numbers need only differ.
+        let id = NonZeroU64::new(NEXT.fetch_add(1, Ordering::Relaxed));
+        PlanBuilder {
+            id: PlanId(id.expect("no process builds 2^64 plans")),
+            layout: Layout::new::<()>(),
+            slots: Slots::default(),
+        }
+    }
+
+    /// The access of a step with these clauses. `resources` are the indices of `C::Uses`, in order.
+    pub(crate) fn access<C: Clauses>(&mut self, resources: Box<[u16]>) -> Access {
+        let (id, slots, layout) = (self.id, &mut self.slots, &mut self.layout);
+        Access::of::<C>(id, resources, |slot| Some(slots.find_or_add(slot, layout)))
+            .expect("a slot that is not there is added")
+    }
+
+    /// The plan of all slots that were asked for. A refused plan has accesses, but no frame ever
+    /// begins with it, so none of them opens a window.
+    pub(crate) fn build(self) -> Result<Plan, PlanRefusal> {
+        if self.slots.0.len() > SLOTS_MAX {
+            return Err(PlanRefusal::TooManySlots {
+                count: self.slots.0.len(),
+            });
+        }
+        let layout = self.layout.pad_to_align();
+        if layout.size() > FRAME_BYTES_MAX {
+            return Err(PlanRefusal::TooLarge {
+                bytes: layout.size(),
+            });
+        }
+        Ok(Plan {
+            id: self.id,
+            layout,
+            slots: self.slots,
+        })
+    }
+}
+
+/// The memory of a slot: its value, behind a link where it is dropped.
+pub(super) const fn cell_layout<S: Slot>() -> Layout {
+    if S::Store::IS_DROPPED {
+        Layout::new::<Linked<Value<'static, S>>>()
+    } else {
+        Layout::new::<Value<'static, S>>()
+    }
+}
+
+/// Where in its memory a slot's value begins.
+const fn value_offset<S: Slot>() -> usize {
+    if S::Store::IS_DROPPED {
+        mem::offset_of!(Linked<Value<'static, S>>, value)
+    } else {
+        0
+    }
+}
+
+/// What stands before a value that is dropped.
+///
+/// A list instead of a table of drops: routes whose slots need no drop pay nothing, values go in the
+/// reverse order of their writes, and the end of a request needs no route.
+#[derive(Clone, Copy)]
+struct Link {
+    next: Option<NonNull<Link>>,
+    drop: unsafe fn(NonNull<Link>),
+}
+
+#[repr(C)]
+struct Linked<V> {
+    link: Link,
+    value: V,
+}
+
+/// # Safety
+/// `link` begins a `Linked<V>` with an initialised value that nobody uses again.
+unsafe fn drop_linked<V>(link: NonNull<Link>) {
+    // SAFETY: the caller's promise; the value lies inside what `link` begins.
+    let value = unsafe { link.byte_add(mem::offset_of!(Linked<V>, value)) }.cast::<V>();
+    // SAFETY: the caller's promise.
+    unsafe { value.drop_in_place() };
+}
+
+/// Drops the payload of a panic, whose own drop may panic.
+pub(crate) fn discard(payload: Box<dyn std::any::Any + Send>) {
+    if let Err(again) = panic::catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        mem::forget(again);
+    }
+}
+
+#[cold]
+fn absent(slot: &'static str) -> ! {
+    panic!("slot `{slot}` has no value yet")
+}
+
+#[cold]
+fn other_plan() -> ! {
+    panic!("a request is run by the route it was begun with")
+}
+
+/// How many slots a route may have: presence is a bit.
+pub(crate) const SLOTS_MAX: usize = 64;
+
+/// How many bytes the slots of a route may take: an offset is 16 bits.
+pub(crate) const FRAME_BYTES_MAX: usize = u16::MAX as usize;
+
+/// Room for so many results before the list of them grows; it keeps what it has grown to.
+const RESULTS_KEPT: usize = 4;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,150 @@
+//! The request as its steps see it: copied once into the arena, read as slices of it.
+
+use std::borrow::Cow;
+
+use percent_encoding::percent_decode;
+
+use super::arena::Arena;
+use crate::http::{FieldSpan, Method, Span};
+use crate::route::Params;
+
+/// A request. Everything in it lives as long as the request and is read where it lies.
+#[derive(Debug)]
+pub struct Request<'r> {
+    method: Method,
+    head: &'r [u8],
+    target: Span,
+    path: Span,
+    query: Option<Span>,
+    fields: &'r [FieldSpan],
+    params: &'r [Param],
+    body: &'r [u8],
+}
+
+/// What the wire gave, as spans of the head.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestParts<'a> {
+    /// The method.
+    pub method: Method,
+    /// The request-target.
+    pub target: Span,
+    /// The path in it.
+    pub path: Span,
+    /// The query in it, without the question mark.
+    pub query: Option<Span>,
+    /// The field lines.
+    pub fields: &'a [FieldSpan],
+    /// The path's parameters: indices of names, and spans of the path.
+    pub params: &'a Params,
+    /// The content.
+    pub body: &'a [u8],
+}
+
+/// A path parameter: its name, and its text in the head.
+#[derive(Clone, Copy, Debug)]
+struct Param {
+    name: &'static str,
+    text: Span,
+}
+
+impl<'r> Request<'r> {
+    /// Copies a request into the arena.
+    ///
+    /// # Complexity
+    /// One copy each of the head's bytes, of its spans, and of the body.
+    #[inline]
+    pub(crate) fn copied(
+        arena: &'r Arena,
+        names: &[&'static str],
+        head: &[u8],
+        parts: &RequestParts<'_>,
+    ) -> Request<'r> {
+        let params = parts.params.iter().map(|(name, text)| Param {
+            name: names[usize::from(name)],
+            text: Span {
+                start: parts.path.start + text.start,
+                len: text.len,
+            },
+        });
+        Request {
+            method: parts.method,
+            head: arena.slice(head),
+            target: parts.target,
+            path: parts.path,
+            query: parts.query,
+            fields: arena.slice(parts.fields),
+            params: arena.collect(params),
+            body: if parts.body.is_empty() {
+                &[]
+            } else {
+                arena.slice(parts.body)
+            },
+        }
+    }
+
+    /// The method.
+    pub fn method(&self) -> Method {
+        self.method
+    }
+
+    /// The request-target as it came.
+    pub fn target(&self) -> &'r str {
+        self.target.text(self.head)
+    }
+
+    /// The path as it came, not percent-decoded.
+    pub fn path(&self) -> &'r str {
+        self.path.text(self.head)
+    }
+
+    /// The query as it came, without the question mark.
+    pub fn query(&self) -> Option<&'r str> {
+        self.query.map(|query| query.text(self.head))
+    }
+
+    /// The content.
+    pub fn body(&self) -> &'r [u8] {
+        self.body
+    }
+
+    /// The value of the first field of this name, in any case of letters.
+    pub fn field(&self, name: &str) -> Option<&'r [u8]> {
+        self.fields()
+            .find_map(|(known, value)| known.eq_ignore_ascii_case(name.as_bytes()).then_some(value))
+    }
+
+    /// All field lines in the order they came: names as they were written, and values.
+    pub fn fields(&self) -> impl Iterator<Item = (&'r [u8], &'r [u8])> + '_ {
+        (self.fields.iter()).map(|field| (field.name.of(self.head), field.value.of(self.head)))
+    }
+
+    /// A path parameter, percent-decoded; none where the pattern has no such parameter or the bytes
+    /// are not UTF-8.
+    pub fn param(&self, name: &str, arena: &'r Arena) -> Option<&'r str> {
+        let raw = self.param_bytes(name)?;
+        if raw.contains(&b'%') {
+            let decoded = percent_decode(raw).decode_utf8().ok()?;
+            Some(arena.text(&decoded))
+        } else {
+            std::str::from_utf8(raw).ok()
+        }
+    }
+
+    /// As [`param`](Request::param), but bytes that are not UTF-8 become `U+FFFD`.
+    pub(crate) fn param_lossy(&self, name: &str, arena: &'r Arena) -> Option<&'r str> {
+        let raw = self.param_bytes(name)?;
+        match std::str::from_utf8(raw) {
+            Ok(text) if !raw.contains(&b'%') => Some(text),
+            _ => Some(match percent_decode(raw).decode_utf8_lossy() {
+                Cow::Borrowed(text) => arena.text(text),
+                Cow::Owned(text) => arena.text(&text),
+            }),
+        }
+    }
+
+    /// A path parameter as it came.
+    pub fn param_bytes(&self, name: &str) -> Option<&'r [u8]> {
+        let param = self.params.iter().find(|param| param.name == name)?;
+        Some(param.text.of(self.head))
+    }
+}

@@ -1,0 +1,107 @@
+//! What a step sees of its request.
+
+use super::arena::Arena;
+use super::frame::Window;
+use super::list::{Clauses, Readable, Usable, Writable};
+use super::request::Request;
+use super::slot::{Slot, Value};
+use crate::effect::{Kind, Resource};
+
+/// A request as one step may see and change it. The clauses say what that is:
+/// [`Reads`](crate::Reads), [`Writes`](crate::Writes), [`Uses`](crate::Uses), in any order.
+///
+/// What it gives lives as long as the request (`'r`) and does not borrow `cx`.
+///
+/// ```
+/// use cutaway::prelude::*;
+///
+/// slot!(pub Id: i64 = path "id");
+/// slot!(pub PostId: i64);
+///
+/// fn by_id(cx: &mut Cx<Reads<Id>, Writes<PostId>>) -> Step {
+///     let id = *cx.get(Id);
+///     if id < 1 {
+///         return fail(BadRequest, "post", "id");
+///     }
+///     cx.put(PostId, id);
+///     Continue
+/// }
+/// ```
+///
+/// In a crate with `#![deny(rust_2018_idioms)]` the lifetime must be spelled: `Cx<'_, Reads<Id>>`.
+pub struct Cx<'r, A = (), B = (), C = ()> {
+    pub(crate) window: Window<'r, (A, B, C)>,
+}
+
+impl<'r, A, B, C> Cx<'r, A, B, C>
+where
+    (A, B, C): Clauses,
+{
+    /// The value of a slot in `Reads`.
+    ///
+    /// It is there by construction: the pipeline was checked when it was compiled and again when it
+    /// was built.
+    #[inline(always)]
+    pub fn get<S, I>(&self, _slot: S) -> &'r Value<'r, S>
+    where
+        S: Slot + Readable<<(A, B, C) as Clauses>::Reads, I>,
+    {
+        self.window.get::<S, I>()
+    }
+
+    /// Gives a slot in `Writes` its value, and shows it.
+    ///
+    /// The first value stays: a second `put` drops its value and fails the request with a 500.
+    #[inline(always)]
+    pub fn put<S, I>(&mut self, _slot: S, value: Value<'r, S>) -> &'r Value<'r, S>
+    where
+        S: Slot + Writable<<(A, B, C) as Clauses>::Writes, I>,
+    {
+        self.window.put::<S, I>(value)
+    }
+
+    /// The handle of a resource in `Uses`, from which effects are built.
+    #[inline]
+    pub fn on<D, I>(&self, _resource: D) -> <D::Kind as Kind>::Handle<'r>
+    where
+        D: Resource + Usable<<(A, B, C) as Clauses>::Uses, I>,
+    {
+        D::Kind::handle(self.window.resource::<D, I>(), self.window.arena())
+    }
+}
+
+impl<'r, A, B, C> Cx<'r, A, B, C> {
+    #[inline(always)]
+    pub(crate) fn new(window: Window<'r, (A, B, C)>) -> Self {
+        Cx { window }
+    }
+
+    /// The request's arena: for borrowed slots and whatever else must live as long as the request.
+    #[inline]
+    pub fn arena(&self) -> &'r Arena {
+        self.window.arena()
+    }
+
+    /// The request as it came.
+    #[inline]
+    pub fn request(&self) -> &'r Request<'r> {
+        self.window.request()
+    }
+
+    /// A path parameter, percent-decoded; bytes that are not UTF-8 become `U+FFFD`.
+    ///
+    /// # Panics
+    /// The route's pattern has no such parameter; the request is answered with a 500 then.
+    /// [`Request::param`] answers with none instead.
+    pub fn param(&self, name: &str) -> &'r str {
+        match self.window.request().param_lossy(name, self.window.arena()) {
+            Some(text) => text,
+            None => no_such_param(name),
+        }
+    }
+}
+
+#[cold]
+fn no_such_param(name: &str) -> ! {
+    panic!("the route's pattern has no parameter `{name}`")
+}

@@ -1,0 +1,99 @@
+//! Effects: what a step asks for and the engine performs.
+//!
+//! A step builds an effect as a value ([`query`]) for a resource it declares in `Uses`, and leaves
+//! it with `cx.need`. The shard finds it as a plain [`EffectRecord`], has it performed, and hands the
+//! result back; it is decoded ([`decode`]) into the slot the step named. A step never sees who
+//! performs it, and nothing here performs anything.
+
+pub mod decode;
+pub mod query;
+mod record;
+pub mod row;
+pub mod sqlite;
+
+use std::any::TypeId;
+
+pub use decode::{Answer, Decode, Executed, FromRow, Undecoded};
+pub use query::{Effect, Query, SqlValue, SqliteHandle};
+pub use record::{EffectRecord, Operation, SqlMode};
+pub use row::{Column, DecodeError, FromColumn, ResultBuffer, Row, RowWriter, Rows, TooLarge};
+pub use sqlite::Sqlite;
+
+use crate::ctx::Arena;
+
+/// Something outside of the request that effects act on: a database, later a cache or a peer.
+/// Declare one with [`resource!`](crate::resource).
+///
+/// It is a capability: a step builds effects only for the resources in its `Uses`.
+///
+/// ```
+/// use cutaway::prelude::*;
+///
+/// resource!(pub Blog: Sqlite);
+///
+/// let routes = Routes::new().resource(Blog, Sqlite::open("blog.db").readers(2));
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a resource",
+    label = "not a resource",
+    note = "declare it with `resource!(pub {Self}: ..)`"
+)]
+pub trait Resource: Sized + 'static {
+    /// What kind of resource it is.
+    type Kind: Kind;
+    /// Its name, for messages and timelines.
+    const NAME: &'static str;
+}
+
+/// A kind of resource: its settings, and the handle that builds its effects. Sealed.
+pub trait Kind: sealed::Sealed + Sized + 'static {
+    /// What `cx.on(..)` gives.
+    type Handle<'r>;
+    /// The handle of the resource with this index.
+    fn handle<'r>(resource: u16, arena: &'r Arena) -> Self::Handle<'r>;
+    /// The settings, for whoever opens the resource.
+    fn settings(self) -> Settings;
+}
+
+/// The settings of a resource, by kind.
+#[derive(Debug)]
+pub enum Settings {
+    /// A SQLite database.
+    Sqlite(Sqlite),
+}
+
+/// What is known of a resource at run time.
+#[derive(Clone, Copy, Debug)]
+pub struct ResourceMeta {
+    pub(crate) id: TypeId,
+    pub(crate) name: &'static str,
+}
+
+impl ResourceMeta {
+    pub(crate) fn of<D: Resource>() -> ResourceMeta {
+        ResourceMeta {
+            id: TypeId::of::<D>(),
+            name: D::NAME,
+        }
+    }
+}
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for super::Sqlite {}
+}
+
+/// Declares a resource: `resource!(pub Blog: Sqlite)`.
+#[macro_export]
+macro_rules! resource {
+    ($(#[$attribute:meta])* $vis:vis $name:ident : $kind:ty) => {
+        $(#[$attribute])*
+        #[derive(Clone, Copy, Debug)]
+        $vis struct $name;
+
+        impl $crate::effect::Resource for $name {
+            type Kind = $kind;
+            const NAME: &'static str = ::core::stringify!($name);
+        }
+    };
+}

@@ -1,0 +1,173 @@
+//! From a result to the value of a slot. Runs on the shard; the value borrows from the result.
+
+use std::mem;
+
+use bumpalo::collections::Vec as ArenaVec;
+
+use super::row::{Columns, DecodeError, FromColumn, ResultBuffer, Row, Rows};
+use crate::ctx::Arena;
+use crate::step::{Fail, Failure};
+
+/// What an effect gave.
+#[derive(Clone, Debug)]
+pub struct Answer<'r> {
+    /// Its rows.
+    pub rows: Rows<'r>,
+    /// What it changed.
+    pub executed: Executed,
+}
+
+impl<'r> Answer<'r> {
+    pub(crate) fn of(result: &'r ResultBuffer) -> Answer<'r> {
+        Answer {
+            rows: result.rows(),
+            executed: Executed {
+                changed_count: result.changed_count,
+                last_row_id: result.last_row_id,
+            },
+        }
+    }
+}
+
+/// What a statement that writes has done: the value of a slot that `exec` fills.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Executed {
+    /// How many rows it inserted, updated or deleted.
+    pub changed_count: u64,
+    /// The row id of the newest insert; meaningful after an insert.
+    pub last_row_id: i64,
+}
+
+/// A value that is read from a row. Tuples of columns are such values.
+///
+/// ```
+/// use cutaway::prelude::*;
+///
+/// #[derive(Clone, Copy)]
+/// pub struct PostRow<'r> {
+///     id: i64,
+///     title: &'r str,
+/// }
+///
+/// impl<'r> FromRow<'r> for PostRow<'r> {
+///     fn from_row(row: Row<'r>) -> Result<Self, DecodeError> {
+///         let mut columns = row.columns();
+///         Ok(PostRow { id: columns.read()?, title: columns.read()? })
+///     }
+/// }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be read from a row",
+    note = "implement `FromRow<'r>` for it"
+)]
+pub trait FromRow<'r>: Sized {
+    /// The value.
+    ///
+    /// # Errors
+    /// Where the row holds something else; the request fails with a 500 then.
+    fn from_row(row: Row<'r>) -> Result<Self, DecodeError>;
+}
+
+macro_rules! from_row_for_tuples {
+    ($(($($name:ident)+))+) => {$(
+        impl<'r, $($name: FromColumn<'r>),+> FromRow<'r> for ($($name,)+) {
+            fn from_row(row: Row<'r>) -> Result<Self, DecodeError> {
+                let mut columns: Columns<'r> = row.columns();
+                Ok(($(columns.read::<$name>()?,)+))
+            }
+        }
+    )+};
+}
+
+from_row_for_tuples! { (A) (A B) (A B C) (A B C D) (A B C D E) (A B C D E F) (A B C D E F G) (A B C D E F G H) }
+
+/// The result of `query_opt`.
+#[derive(Debug)]
+pub struct OneOrNone;
+
+/// The result of `query_one`.
+#[derive(Debug)]
+pub struct One;
+
+/// The result of `query`.
+#[derive(Debug)]
+pub struct Many;
+
+/// The result of `exec`.
+#[derive(Debug)]
+pub struct Changes;
+
+/// A slot's value that can hold the result of an effect whose shape is `Q`.
+#[diagnostic::on_unimplemented(
+    message = "a value of type `{Self}` cannot hold the result of this effect ({Q})",
+    label = "wrong slot type",
+    note = "`query_opt` fills `Option<T>`, `query_one` fills `T`, `query` fills `&'r [T]`, with `T: FromRow<'r>`; `exec` fills `Executed`"
+)]
+pub trait Decode<'r, Q>: Sized {
+    /// The value.
+    ///
+    /// # Errors
+    /// Where the result is not what the value needs.
+    fn decode(answer: Answer<'r>, arena: &'r Arena) -> Result<Self, Undecoded>;
+}
+
+impl<'r, T: FromRow<'r>> Decode<'r, OneOrNone> for Option<T> {
+    fn decode(mut answer: Answer<'r>, _: &'r Arena) -> Result<Self, Undecoded> {
+        answer
+            .rows
+            .next()
+            .map(T::from_row)
+            .transpose()
+            .map_err(Undecoded::Row)
+    }
+}
+
+impl<'r, T: FromRow<'r>> Decode<'r, One> for T {
+    fn decode(mut answer: Answer<'r>, _: &'r Arena) -> Result<Self, Undecoded> {
+        let row = answer.rows.next().ok_or(Undecoded::NoRow)?;
+        T::from_row(row).map_err(Undecoded::Row)
+    }
+}
+
+impl<'r, T: FromRow<'r>> Decode<'r, Many> for &'r [T] {
+    fn decode(answer: Answer<'r>, arena: &'r Arena) -> Result<Self, Undecoded> {
+        const {
+            assert!(
+                !mem::needs_drop::<T>(),
+                "rows in a slot are never dropped, so they must not need Drop: use `&'r str`, not String"
+            );
+        }
+        let mut values = ArenaVec::with_capacity_in(answer.rows.len(), arena.bump());
+        for row in answer.rows {
+            values.push(T::from_row(row).map_err(Undecoded::Row)?);
+        }
+        Ok(values.into_bump_slice())
+    }
+}
+
+impl<'r> Decode<'r, Changes> for Executed {
+    fn decode(answer: Answer<'r>, _: &'r Arena) -> Result<Self, Undecoded> {
+        Ok(answer.executed)
+    }
+}
+
+/// Why a result did not become a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Undecoded {
+    /// There is no such row: answered with a 404.
+    #[error("no row")]
+    NoRow,
+    /// The statement and the type disagree: a 500.
+    #[error(transparent)]
+    Row(#[from] DecodeError),
+}
+
+impl Undecoded {
+    /// The failure of the request whose slot stays empty.
+    pub(crate) fn into_failure(self, slot: &'static str) -> Failure {
+        match self {
+            Undecoded::NoRow => Failure::new(Fail::NotFound, slot, ""),
+            Undecoded::Row(error) => Failure::error(slot, &error),
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! SQLite as a resource: readers for each shard, one writer for the process.
+//!
+//! ```text
+//!  shard 0: SqliteEffects ─┬─▶ reader, reader        WAL: readers wait for nobody
+//!                          └──────────────┐
+//!  shard 1: SqliteEffects ─┬─▶ reader, …  ├─▶ writer: BEGIN IMMEDIATE … COMMIT around a batch
+//!                          └──────────────┘
+//! ```
+//!
+//! A statement runs on a worker's thread and puts its rows as bytes into a buffer of its job; the
+//! shard gives that buffer to the request, whose steps read the rows in place. A deadline or a cancel
+//! stops a statement while it runs. After warm-up no job allocates, and neither does SQLite for a
+//! statement it has compiled, as far as SQLite can help it.
+
+mod cache;
+#[expect(unsafe_code, reason = "SQLite's C interface")]
+mod connection;
+mod effects;
+mod error;
+mod job;
+#[expect(unsafe_code, reason = "installs allocation functions in SQLite")]
+mod memory;
+mod run;
+mod watch;
+
+use std::ffi::CString;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use cutaway_reactor::Waker;
+use cutaway_reactor::worker::{self, Batch, Death, Placement, Setup, SpawnError, ThreadPort};
+use cutaway_scheduler::{Clock, Nanos};
+
+pub use effects::{JobHandle, Refused, SqlFinished, SqliteEffects};
+pub use error::{Constraint, SqlError, SqlErrorKind};
+pub use job::SqliteJob;
+pub use memory::{MemoryStats, memory};
+pub use run::{Reader, Writer};
+
+/// How a database is opened and used.
+#[derive(Clone, Debug)]
+pub struct Sqlite {
+    path: PathBuf,
+    schema: &'static str,
+    readers_per_shard: usize,
+    busy_timeout: Nanos,
+    result_bytes_max: usize,
+    operand_bytes_max: usize,
+    statements_max: usize,
+    in_flight_max: usize,
+}
+
+impl Sqlite {
+    /// The database in the file at `path`, made where it is not there. Opens nothing yet.
+    pub fn open(path: impl Into<PathBuf>) -> Sqlite {
+        Sqlite {
+            path: path.into(),
+            schema: "",
+            readers_per_shard: 2,
+            busy_timeout: Nanos::from_secs(5),
+            result_bytes_max: 1 << 20,
+            operand_bytes_max: 1 << 20,
+            statements_max: 64,
+            in_flight_max: 128,
+        }
+    }
+
+    /// Statements that the writer runs before anybody else sees the database, separated by
+    /// semicolons. Default: none. Make them such that they can run again (`IF NOT EXISTS`).
+    pub fn schema(self, schema: &'static str) -> Sqlite {
+        Sqlite { schema, ..self }
+    }
+
+    /// Reader threads for each shard. Default 2, at least 1.
+    pub fn readers(self, readers_per_shard: usize) -> Sqlite {
+        Sqlite {
+            readers_per_shard: readers_per_shard.max(1),
+            ..self
+        }
+    }
+
+    /// How long the writer waits for a lock that another process holds. Default 5 s. Past it, the
+    /// statement fails with [`SqlErrorKind::Busy`]; a deadline that comes earlier counts.
+    pub fn busy_timeout(self, busy_timeout: impl Into<Nanos>) -> Sqlite {
+        Sqlite {
+            busy_timeout: busy_timeout.into(),
+            ..self
+        }
+    }
+
+    /// The largest result of a statement, as bytes of rows. Default 1 MiB. Past it, the statement
+    /// fails with [`SqlErrorKind::TooLarge`] and changes nothing.
+    pub fn result_bytes_max(self, result_bytes_max: usize) -> Sqlite {
+        Sqlite {
+            result_bytes_max,
+            ..self
+        }
+    }
+
+    /// The largest sum of a statement's operands. Default 1 MiB. Past it, the statement is refused.
+    pub fn operand_bytes_max(self, operand_bytes_max: usize) -> Sqlite {
+        Sqlite {
+            operand_bytes_max,
+            ..self
+        }
+    }
+
+    /// How many compiled statements each connection keeps. Default 64, at least 1. Past it, the one
+    /// used least recently is compiled again when it comes back.
+    pub fn statements_max(self, statements_max: usize) -> Sqlite {
+        Sqlite {
+            statements_max,
+            ..self
+        }
+    }
+
+    /// How many statements a shard has on their way, readers and writer together. Default 128, at
+    /// least 1. Past it, a statement is refused.
+    pub fn in_flight_max(self, in_flight_max: usize) -> Sqlite {
+        Sqlite {
+            in_flight_max: in_flight_max.max(1),
+            ..self
+        }
+    }
+
+    /// What a reader's thread runs.
+    ///
+    /// # Errors
+    /// Where the database cannot be opened. The writer comes first: it makes the file.
+    pub fn reader<C: Clock + 'static>(&self, clock: C) -> Result<Reader<C>, OpenError> {
+        Reader::open(self, clock)
+    }
+
+    /// What the writer's thread runs.
+    ///
+    /// # Errors
+    /// Where the database cannot be opened, or its schema is refused.
+    pub fn writer<C: Clock + 'static>(&self, clock: C) -> Result<Writer<C>, OpenError> {
+        Writer::open(self, clock)
+    }
+
+    /// Opens the database and starts its threads: the readers of each seat, and one writer.
+    ///
+    /// `name` goes into the names of the threads. `on_death` is called if one of them dies, which
+    /// only a bug can bring about.
+    ///
+    /// # Errors
+    /// Where the database cannot be opened or the threads cannot be had. No thread is left then.
+    pub fn start<C: Clock + Clone + Send + 'static>(
+        &self,
+        name: &str,
+        seats: &[Seat],
+        clock: C,
+        on_death: Arc<dyn Fn(&Death) + Send + Sync>,
+    ) -> Result<Vec<SqliteEffects<ThreadPort<SqliteJob>>>, OpenError> {
+        let setup = |name: String, core| {
+            let on_death = on_death.clone();
+            Setup {
+                name,
+                placement: Placement {
+                    core,
+                    background: true,
+                },
+                batch: Batch::default(),
+                on_death: Box::new(move |death| on_death(death)),
+            }
+        };
+        let wakers = seats.iter().map(|seat| seat.waker.clone()).collect();
+        let (settings, handler_clock) = (self.clone(), clock.clone());
+        let writers = worker::spawn(
+            // The writer serves all shards, so it belongs to no core.
+            setup(format!("{name}-w"), None),
+            wakers,
+            clock.clone(),
+            move || settings.writer(handler_clock),
+        )?;
+        let mut effects = Vec::with_capacity(seats.len());
+        for (shard, (seat, writer)) in seats.iter().zip(writers).enumerate() {
+            let mut readers = Vec::with_capacity(self.readers_per_shard);
+            for reader in 0..self.readers_per_shard {
+                let (settings, handler_clock) = (self.clone(), clock.clone());
+                readers.extend(worker::spawn(
+                    setup(format!("{name}-r{shard}.{reader}"), seat.core),
+                    vec![seat.waker.clone()],
+                    clock.clone(),
+                    move || settings.reader(handler_clock),
+                )?);
+            }
+            effects.push(SqliteEffects::new(self, readers, writer));
+        }
+        Ok(effects)
+    }
+
+    fn c_path(&self) -> Result<CString, OpenError> {
+        CString::new(self.path.as_os_str().as_bytes()).map_err(|_| OpenError::Path {
+            path: self.path.display().to_string(),
+        })
+    }
+}
+
+/// The shard that readers work for.
+#[derive(Clone, Debug)]
+pub struct Seat {
+    /// The core it runs on; its readers run there too, behind it.
+    pub core: Option<usize>,
+    /// Wakes its ring.
+    pub waker: Waker,
+}
+
+/// Why a database could not be opened. All of them are faults of the set-up or of the machine.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// A path with a zero byte in it.
+    #[error("not a path: {path:?}")]
+    Path {
+        /// The path.
+        path: String,
+    },
+    /// SQLite refused the file, a setting, or the schema.
+    #[error("{path}: {error}")]
+    Database {
+        /// The path.
+        path: String,
+        /// Its word.
+        error: Box<SqlError>,
+    },
+    /// The database cannot use a write-ahead log, without which readers and writer would wait for
+    /// each other: it is in memory, or on a file system without shared memory.
+    #[error("{path}: a write-ahead log is needed, SQLite says `{mode}`")]
+    NotWal {
+        /// The path.
+        path: String,
+        /// The journal mode it has.
+        mode: String,
+    },
+    /// A thread could not be started.
+    #[error("{0}")]
+    Worker(String),
+}
+
+impl From<SpawnError<OpenError>> for OpenError {
+    fn from(error: SpawnError<OpenError>) -> OpenError {
+        match error {
+            SpawnError::Make(error) => error,
+            other => OpenError::Worker(other.to_string()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

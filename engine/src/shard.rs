@@ -1,0 +1,30 @@
+//! The shard: the only loop of the engine.
+//!
+//! ```text
+//! host ── turn ──┬─ enter the ring (the one syscall)
+//!                ├─ intake:  bytes → requests → ready queue
+//!                ├─ run:     ready queue → steps → reply, or parked on an effect
+//!                └─ outlet:  replies → sends; receives paused, connections ended
+//! ```
+//!
+//! A shard owns its ring, its connections, its requests and their arenas, its ready queue and its
+//! timers. Nothing of it is shared and nothing in it is locked. It is generic over its
+//! [`Backend`](cutaway_reactor::Backend), so the code that serves is the code that is simulated.
+
+mod connection;
+mod core;
+#[expect(unsafe_code, reason = "an eventfd passes into glommio's hands")]
+pub(crate) mod host;
+mod intake;
+mod outlet;
+mod reply;
+mod request;
+mod run;
+mod stats;
+mod table;
+mod turn;
+
+pub use connection::Close;
+pub(crate) use self::core::Core;
+pub use stats::ShardStats;
+pub use turn::{Shard, Turn};

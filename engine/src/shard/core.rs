@@ -1,0 +1,304 @@
+//! What a shard owns besides its ring.
+//!
+//! The ring stands apart so that received bytes, which live in the ring's buffers, can be parsed in
+//! place: a turn reads from the ring while it changes the core.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use cutaway_reactor::{Backend, Errno, ListenerId, Ring, Socket, Ticket};
+use cutaway_scheduler::{Clock, Nanos, ReadyQueue, Wheel};
+
+use super::connection::{Close, Connection, Upload};
+use super::request::{Phase, Request};
+use super::stats::ShardStats;
+use super::table::Table;
+use crate::effect::sqlite::{SqliteEffects, SqliteJob};
+use crate::http::FieldSpan;
+use crate::http::date::{ImfFixdate, imf_fixdate};
+use crate::limits::Limits;
+use crate::routes::BuiltRoutes;
+use crate::step::{Fail, Failure};
+use crate::timeline::{MarkKind, Recorder};
+
+/// What a timer of the shard is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum TimerItem {
+    /// A connection's patience.
+    Connection(Ticket),
+    /// The deadline of a parked request.
+    Request(Ticket),
+    /// Accept again after a failure.
+    Accept(usize),
+}
+
+/// A listener and whether its accept is armed.
+pub(super) struct Listening {
+    pub id: ListenerId,
+    pub is_accepting: bool,
+}
+
+/// How long accepting pauses after `EMFILE` and its kin: until then some connection may have closed.
+const ACCEPT_PAUSE: Nanos = Nanos::from_millis(100);
+
+/// How many connections beyond the limit are told so at once; more are closed without a word.
+const TURNED_AWAY_MAX: usize = 64;
+
+/// A shard without its ring.
+pub(crate) struct Core<B: Backend> {
+    pub(super) clock: B::Clock,
+    /// The latest reading of the clock. Marks that do not read it themselves share this one, so that
+    /// a request never carries its neighbour's run.
+    pub(super) reading: Nanos,
+    pub(super) limits: Limits,
+    /// Counted twice: across the shards at their start, and on this shard for each use, because an
+    /// atomic count would be a cache line that all shards write.
+    pub(super) routes: Rc<Arc<BuiltRoutes>>,
+    pub(super) listening: Vec<Listening>,
+    pub(super) connections: Table<Connection>,
+    pub(super) requests: Table<Box<Request>>,
+    pub(super) ready: ReadyQueue<Ticket>,
+    pub(super) timers: Wheel<TimerItem>,
+    pub(super) effects: Vec<SqliteEffects<B::Port<SqliteJob>>>,
+    /// Jobs that have not come back, those of cancelled requests included.
+    pub(super) job_count: usize,
+    pub(super) recorder: Recorder,
+    pub(super) date: ImfFixdate,
+    /// Up to when `date` is this second's.
+    date_until: Nanos,
+    pub(super) dirty: Vec<Ticket>,
+    pub(super) sequence: u64,
+    pub(super) drain_until: Option<Nanos>,
+    pub(super) stats: ShardStats,
+
+    // Kept to be used again, so that a warm shard allocates nothing.
+    pub(super) fields: Vec<FieldSpan>,
+    pub(super) spare_dirty: Vec<Ticket>,
+    pub(super) spare_requests: Vec<Box<Request>>,
+    pub(super) spare_buffers: Vec<Vec<u8>>,
+    pub(super) spare_uploads: Vec<Box<Upload>>,
+    pub(super) fired: Vec<TimerItem>,
+}
+
+impl<B: Backend> Core<B> {
+    /// A core that has served nothing yet.
+    pub fn new(
+        clock: B::Clock,
+        limits: Limits,
+        routes: Arc<BuiltRoutes>,
+        effects: Vec<SqliteEffects<B::Port<SqliteJob>>>,
+        recorder: Recorder,
+    ) -> Core<B> {
+        let reading = clock.now();
+        let timer_count_max = limits.connections_max + TURNED_AWAY_MAX + limits.requests_max + 8;
+        Core {
+            reading,
+            ready: ReadyQueue::new(routes.classes(), limits.queue_depth_max),
+            timers: Wheel::new(timer_count_max),
+            connections: Table::new(limits.connections_max + TURNED_AWAY_MAX),
+            requests: Table::new(limits.requests_max),
+            clock,
+            limits,
+            routes: Rc::new(routes),
+            listening: Vec::new(),
+            effects,
+            job_count: 0,
+            recorder,
+            date: imf_fixdate(0),
+            date_until: Nanos::ZERO,
+            dirty: Vec::new(),
+            sequence: 0,
+            drain_until: None,
+            stats: ShardStats::default(),
+            fields: Vec::new(),
+            spare_dirty: Vec::new(),
+            spare_requests: Vec::new(),
+            spare_buffers: Vec::new(),
+            spare_uploads: Vec::new(),
+            fired: Vec::new(),
+        }
+    }
+
+    /// Reads the clock; the marks that follow share the reading.
+    pub(super) fn read_clock(&mut self) -> Nanos {
+        self.reading = self.clock.now();
+        self.reading
+    }
+
+    /// Makes the Date field's value anew where its second is over.
+    pub(super) fn refresh_date(&mut self) {
+        const SECOND: u64 = 1_000_000_000;
+        if self.reading >= self.date_until {
+            let unix_now = B::unix_now(&self.clock).as_u64();
+            self.date = imf_fixdate(unix_now / SECOND);
+            self.date_until = self.reading + Nanos(SECOND - unix_now % SECOND);
+        }
+    }
+
+    pub(super) fn listen(&mut self, ring: &mut B::Ring, id: ListenerId) {
+        ring.accept(id, Self::listener_ticket(self.listening.len()));
+        self.listening.push(Listening { id, is_accepting: true });
+    }
+
+    /// Listeners have no table: their tickets are their places in the list.
+    fn listener_ticket(index: usize) -> Ticket {
+        Ticket::new(index as u32, std::num::NonZeroU32::MIN)
+    }
+
+    pub(super) fn on_accepted(
+        &mut self,
+        ring: &mut B::Ring,
+        owner: Ticket,
+        result: Result<Socket, Errno>,
+        more: bool,
+    ) {
+        let index = owner.index() as usize;
+        if !more {
+            self.listening[index].is_accepting = false;
+        }
+        match result {
+            Ok(socket) => {
+                self.open(ring, socket);
+                if !more {
+                    self.accept_again(ring, index);
+                }
+            }
+            Err(_) if self.drain_until.is_some() => {}
+            Err(_) => {
+                self.stats.accept_failed_count += 1;
+                if !more {
+                    self.timers.arm(self.reading + ACCEPT_PAUSE, TimerItem::Accept(index));
+                }
+            }
+        }
+    }
+
+    fn accept_again(&mut self, ring: &mut B::Ring, index: usize) {
+        let listening = &mut self.listening[index];
+        if !listening.is_accepting && self.drain_until.is_none() {
+            listening.is_accepting = true;
+            ring.accept(listening.id, Self::listener_ticket(index));
+        }
+    }
+
+    fn open(&mut self, ring: &mut B::Ring, socket: Socket) {
+        self.stats.accepted_count += 1;
+        let is_over = self.connections.len() >= self.limits.connections_max;
+        match self.connections.insert(Connection::new(socket, self.reading)) {
+            Ok(ticket) => {
+                if is_over {
+                    self.turn_away(ticket);
+                }
+                self.mark_dirty(ticket);
+                self.rearm_timer(ticket);
+            }
+            // Not even room to say so.
+            Err(mut connection) => {
+                self.stats.closed_count[Close::TooMany as usize] += 1;
+                if let Some(socket) = connection.socket.take() {
+                    ring.close(socket, Self::listener_ticket(0));
+                }
+            }
+        }
+    }
+
+    /// Beyond the limit of connections: a preformatted refusal instead of a hang.
+    fn turn_away(&mut self, ticket: Ticket) {
+        if let Some(connection) = self.connections.get_mut(ticket) {
+            connection.has_last_request = true;
+            connection.refused = Some(Close::TooMany);
+        }
+        self.refuse_preformatted(ticket, false);
+    }
+
+    /// Fires what is due.
+    pub(super) fn expire_timers(&mut self, ring: &mut B::Ring) {
+        let mut fired = std::mem::take(&mut self.fired);
+        self.timers.expire(self.reading, |item| fired.push(item));
+        for item in fired.drain(..) {
+            match item {
+                TimerItem::Connection(ticket) => self.on_connection_timer(ticket),
+                TimerItem::Request(ticket) => self.on_request_timer(ticket),
+                TimerItem::Accept(index) => self.accept_again(ring, index),
+            }
+        }
+        self.fired = fired;
+        if let Some(deadline) = self.drain_until
+            && self.reading >= deadline
+        {
+            self.cut_off();
+        }
+    }
+
+    /// The deadline of a parked request has passed: its effect is cancelled and it is answered now.
+    fn on_request_timer(&mut self, ticket: Ticket) {
+        let Some(request) = self.requests.get_mut(ticket) else {
+            self.stats.stale_count += 1;
+            return;
+        };
+        let Phase::Parked(parked) = &mut request.phase else { return };
+        parked.timer = None;
+        self.stats.timed_out_count += 1;
+        self.answer_failure(ticket, MarkKind::Expired, Failure::new(Fail::Timeout, "effect", ""));
+    }
+
+    /// Whether a turn would find something to do without waiting.
+    pub(super) fn has_work(&self) -> bool {
+        !self.ready.is_empty() || !self.dirty.is_empty()
+    }
+
+    /// Tells the workers that the shard is about to block. True where a result is there already.
+    pub(super) fn prepare_sleep(&mut self) -> bool {
+        self.job_count > 0
+            && self.effects.iter_mut().fold(false, |any, effects| effects.prepare_sleep() || any)
+    }
+
+    /// Whether the shard has nothing that moves: only then may it nap.
+    pub(super) fn next_timer_at(&self) -> Option<Nanos> {
+        match (self.timers.next_at(), self.drain_until) {
+            (Some(timer), Some(drain)) => Some(timer.min(drain)),
+            (timer, drain) => timer.or(drain),
+        }
+    }
+
+    pub(super) fn note_turn(&mut self, entered_at: Nanos) {
+        let length = self.clock.now().since(entered_at);
+        self.stats.turn_ns_max = self.stats.turn_ns_max.max(length.as_u64());
+    }
+
+    pub(super) fn drain(&mut self, ring: &mut B::Ring, deadline: Nanos) {
+        if self.drain_until.is_some() {
+            return;
+        }
+        self.drain_until = Some(deadline);
+        for listening in &self.listening {
+            if listening.is_accepting {
+                ring.stop_accept(listening.id);
+            }
+        }
+        let all: Vec<Ticket> = self.connections.iter().map(|(ticket, _)| ticket).collect();
+        for ticket in all {
+            if let Some(connection) = self.connections.get_mut(ticket)
+                && connection.is_idle()
+            {
+                connection.end_after_replies(Close::Draining);
+            }
+            self.mark_dirty(ticket);
+        }
+    }
+
+    /// The drain's deadline has passed: what is still there is cut off.
+    fn cut_off(&mut self) {
+        let all: Vec<Ticket> = self.connections.iter().map(|(ticket, _)| ticket).collect();
+        for ticket in all {
+            self.abort(ticket, Close::DrainDeadline);
+        }
+    }
+
+    pub(super) fn is_drained(&self) -> bool {
+        self.drain_until.is_some()
+            && self.connections.is_empty()
+            && self.job_count == 0
+            && self.listening.iter().all(|listening| !listening.is_accepting)
+    }
+}

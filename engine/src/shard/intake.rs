@@ -1,0 +1,253 @@
+//! From received bytes to ready requests: read, parse, route, admit, queue.
+//!
+//! Nothing here touches the ring. What a connection needs of it (a send, a paused receive, an end) is
+//! noted by marking the connection dirty; the outlet sees to it before the turn ends.
+
+use std::rc::Rc;
+
+use cutaway_reactor::{Backend, Ticket};
+use cutaway_scheduler::Nanos;
+
+use super::connection::{Arrival, Ending, Upload};
+use super::core::Core;
+use crate::ctx::RequestParts;
+use crate::http::{Event, FieldSpan, Framing, Head, Method, Version};
+use crate::route::Found;
+use crate::step::{Fail, Failure};
+use crate::timeline::MarkKind;
+
+/// The interim response that asks for the content (RFC 9110 section 15.2.1).
+const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
+impl<B: Backend> Core<B> {
+    /// Takes in what a connection received.
+    pub(super) fn receive(&mut self, ticket: Ticket, bytes: &[u8], reaped_at: Nanos) {
+        let Some(connection) = self.connections.get_mut(ticket) else {
+            self.stats.stale_count += 1;
+            return;
+        };
+        if connection.ending != Ending::Open || connection.has_last_request {
+            return;
+        }
+        connection.moved_at = reaped_at;
+        connection.first_byte_at.get_or_insert(reaped_at);
+        if connection.inbox.is_empty() {
+            let consumed = self.consume(ticket, bytes);
+            if let Some(connection) = self.connections.get_mut(ticket) {
+                connection.inbox.extend_from_slice(&bytes[consumed..]);
+            }
+        } else {
+            connection.inbox.extend_from_slice(bytes);
+            self.consume_inbox(ticket);
+        }
+        self.note_unread(ticket);
+    }
+
+    /// Goes on with bytes that came earlier, now that the connection has room for requests again.
+    pub(super) fn resume_reading(&mut self, ticket: Ticket) {
+        self.consume_inbox(ticket);
+        self.note_unread(ticket);
+    }
+
+    fn consume_inbox(&mut self, ticket: Ticket) {
+        let Some(connection) = self.connections.get_mut(ticket) else { return };
+        let mut inbox = std::mem::take(&mut connection.inbox);
+        let consumed = self.consume(ticket, &inbox);
+        inbox.drain(..consumed);
+        if let Some(connection) = self.connections.get_mut(ticket) {
+            connection.inbox = inbox;
+        }
+    }
+
+    /// What is left unread decides over the receive (backpressure) and over the timeout.
+    fn note_unread(&mut self, ticket: Ticket) {
+        let now = self.reading;
+        let Some(connection) = self.connections.get_mut(ticket) else { return };
+        if connection.inbox.is_empty() && connection.upload.is_none() {
+            connection.first_byte_at = None;
+            return;
+        }
+        if connection.may_read_request(&self.limits) {
+            // A part of a request: its timeout may come before the timer that runs.
+            self.rearm_timer(ticket);
+        } else {
+            connection.held_at.get_or_insert(now);
+            self.mark_dirty(ticket);
+        }
+    }
+
+    /// Reads as many requests as the bounds allow; says how many bytes it used.
+    fn consume(&mut self, ticket: Ticket, input: &[u8]) -> usize {
+        let mut consumed = 0;
+        // Even an empty rest is looked at once: content of length zero ends without a byte.
+        loop {
+            let Some(connection) = self.connections.get_mut(ticket) else { return consumed };
+            if !connection.may_read_request(&self.limits) {
+                return consumed;
+            }
+            let unread = &input[consumed..];
+            if unread.is_empty() && connection.upload.is_none() {
+                return consumed;
+            }
+            match connection.wire.next(unread, &self.limits, &mut self.fields) {
+                Ok((used, event)) => {
+                    consumed += used;
+                    match event {
+                        Event::NeedMore => return consumed,
+                        Event::Head(head) => self.take_head(ticket, &head, &unread[..used]),
+                        Event::Body(span) => {
+                            if let Some(upload) = &mut connection.upload {
+                                upload.body.extend_from_slice(span.of(unread));
+                            }
+                        }
+                        Event::End => self.take_upload(ticket),
+                    }
+                }
+                Err(refusal) => {
+                    self.refuse(ticket, refusal);
+                    return input.len();
+                }
+            }
+        }
+    }
+
+    fn take_head(&mut self, ticket: Ticket, head: &Head, head_bytes: &[u8]) {
+        let head_at = self.reading;
+        let Some(connection) = self.connections.get_mut(ticket) else { return };
+        let arrival = Arrival {
+            // What follows in the same bytes was reaped with them, so the moment stays.
+            first_byte_at: connection.first_byte_at.unwrap_or(head_at),
+            held_at: connection.held_at.take(),
+            head_at,
+        };
+        if head.framing == Framing::None {
+            let fields = std::mem::take(&mut self.fields);
+            self.dispatch(ticket, head, head_bytes, &fields, &[], &arrival);
+            self.fields = fields;
+            return;
+        }
+        let mut upload = self.spare_uploads.pop().unwrap_or_default();
+        upload.head = *head;
+        upload.head_bytes.clear();
+        upload.head_bytes.extend_from_slice(head_bytes);
+        upload.fields.clone_from(&self.fields);
+        upload.body.clear();
+        upload.arrival = arrival;
+        connection.upload = Some(upload);
+        // Behind replies that are still owed an interim response would be taken for one of theirs.
+        let may_ask = connection.pipeline.is_empty() && head.version == Version::Http11;
+        if head.expect_continue && may_ask {
+            let output = connection.output(&mut self.spare_buffers);
+            output.head.extend_from_slice(CONTINUE);
+            connection.encoded_bytes += CONTINUE.len() as u64;
+            self.mark_dirty(ticket);
+        }
+    }
+
+    /// A request's content is complete.
+    fn take_upload(&mut self, ticket: Ticket) {
+        let Some(connection) = self.connections.get_mut(ticket) else { return };
+        let Some(upload) = connection.upload.take() else { return };
+        // What follows belongs to the next request, which began no earlier than now.
+        connection.first_byte_at = Some(self.reading);
+        let Upload { head, head_bytes, fields, body, arrival } = &*upload;
+        self.dispatch(ticket, head, head_bytes, fields, body, arrival);
+        self.spare_uploads.push(upload);
+    }
+
+    /// A whole request has arrived: gives it a slot, finds its route, admits it, makes it ready.
+    fn dispatch(
+        &mut self,
+        ticket: Ticket,
+        head: &Head,
+        head_bytes: &[u8],
+        fields: &[FieldSpan],
+        body: &[u8],
+        arrival: &Arrival,
+    ) {
+        let arrived_at = self.reading;
+        if let Some(connection) = self.connections.get_mut(ticket)
+            && !head.keep_alive
+        {
+            connection.has_last_request = true;
+        }
+        let Some(mut request) = self.vacant_request(ticket) else {
+            self.refuse_preformatted(ticket, head.keep_alive);
+            return;
+        };
+        self.sequence += 1;
+        let is_traced = self.recorder.is_on();
+        request.begin(ticket, self.sequence, head, head_bytes, arrival, is_traced);
+
+        let routes = Rc::clone(&self.routes);
+        let path = head.path.text(head_bytes);
+        let found = routes.find(head.method, path);
+        let index = match &found {
+            Found::Route { value, .. } => u64::from(**value),
+            Found::NotFound | Found::MethodNotAllowed { .. } => u64::MAX,
+        };
+        request.timeline.stamp(MarkKind::Routed, arrival.head_at, 0, index);
+        if head.framing != Framing::None {
+            request.timeline.stamp(MarkKind::BodyAwaited, arrival.head_at, 0, 0);
+            request.timeline.stamp(MarkKind::BodyLast, arrived_at, 0, body.len() as u64);
+        }
+
+        let failure = match found {
+            Found::Route { value, params } => {
+                let route = routes.route(*value);
+                request.route = Some(*value);
+                request.class = route.class();
+                let within = route.deadline(routes.classes()).unwrap_or(Nanos::NEVER);
+                request.deadline = arrived_at + within;
+                request.slow_after = route.slow_after(routes.classes()).unwrap_or(Nanos::NEVER);
+                let parts = RequestParts {
+                    method: head.method,
+                    target: head.target,
+                    path: head.path,
+                    query: head.query,
+                    fields,
+                    params: &params,
+                    body,
+                };
+                request.context.begin(route, head_bytes, &parts);
+                None
+            }
+            Found::NotFound => Some(Failure::new(Fail::NotFound, "route", path)),
+            // Every path answers OPTIONS with what it allows (RFC 9110 section 9.3.7).
+            Found::MethodNotAllowed { allow } => {
+                request.allow.push_str(allow);
+                let is_asked = head.method == Method::Options;
+                (!is_asked).then(|| Failure::new(Fail::MethodNotAllowed, "method", path))
+            }
+        };
+        let now = self.read_clock();
+        let class = request.class;
+        let deadline = request.deadline;
+        request.timeline.stamp(MarkKind::Admitted, now, 0, class.index() as u64);
+        let is_routed = request.route.is_some();
+        let has_class_deadline = request
+            .route
+            .is_some_and(|index| routes.route(index).has_class_deadline());
+        if failure.is_none() && is_routed {
+            let depth = self.ready.len() as u64;
+            request.timeline.stamp(MarkKind::Enqueued, now, 0, depth);
+        }
+        let Some(request) = self.keep_request(ticket, request) else { return };
+        if let Some(failure) = failure {
+            return self.answer_failure(request, MarkKind::Refused, failure);
+        }
+        if !is_routed {
+            return self.answer(request, MarkKind::Refused);
+        }
+        let pushed = if has_class_deadline {
+            self.ready.push(class, deadline, request)
+        } else {
+            self.ready.push_ordered(class, deadline, request)
+        };
+        if pushed.is_err() {
+            self.stats.refused_queue_count += 1;
+            let failure = Failure::new(Fail::Unavailable, "queue", "full");
+            self.answer_failure(request, MarkKind::Refused, failure);
+        }
+    }
+}

@@ -1,0 +1,340 @@
+//! From an outcome to the connection: encode, hold behind earlier replies, release, and end the
+//! request.
+
+use std::rc::Rc;
+
+use bytes::Bytes;
+use cutaway_reactor::{Backend, Ticket};
+use cutaway_scheduler::{Clock, Nanos};
+
+use super::connection::{Close, Connection, Ending, HeldReply, Reply};
+use super::core::Core;
+use super::request::{Phase, Request};
+use crate::effect::sqlite::SqlFinished;
+use crate::http::encode::{self, ConnectionField, FieldName, FieldValue, ResponseHead};
+use crate::error;
+use crate::http::{Method, Refusal, Version};
+use crate::response::{Body, ResponseView};
+use crate::step::{Fail, Failure};
+use crate::timeline::{Ending as TimelineEnding, MarkKind};
+
+/// A body of shared or static bytes from this size on is sent from where it lies instead of being
+/// copied behind its head.
+const BODY_BYTES_COPIED_MAX: usize = 16 * 1024;
+
+const ALLOW: FieldName<'static> = FieldName::new("Allow").expect("a token");
+
+impl<B: Backend> Core<B> {
+    /// Fails a request from outside its steps, and answers it.
+    pub(super) fn answer_failure(&mut self, ticket: Ticket, kind: MarkKind, failure: Failure) {
+        let routes = Rc::clone(&self.routes);
+        let Some(request) = self.requests.get_mut(ticket) else { return };
+        match request.route {
+            Some(index) => {
+                let _ = request.context.fail(routes.route(index), failure);
+            }
+            None => request.context.refuse(routes.renderer(), &failure),
+        }
+        self.answer(ticket, kind);
+    }
+
+    /// Encodes a request's response into its connection, or behind the replies it waits for; then
+    /// ends the request. Its arena is free again before a byte has left.
+    pub(super) fn answer(&mut self, ticket: Ticket, kind: MarkKind) {
+        self.refresh_date();
+        let is_draining = self.drain_until.is_some();
+        let Some(request) = self.requests.get_mut(ticket) else { return };
+        let connection_ticket = request.connection;
+        let Some(connection) = self.connections.get_mut(connection_ticket) else {
+            debug_assert!(false, "a request outlived its connection");
+            return;
+        };
+
+        let response = request.context.response();
+        let status = response.status();
+        request.timeline.stamp(kind, self.reading, 0, u64::from(status.code()));
+        self.stats.reply_count[usize::from(status.code() / 100)] += 1;
+        let keep_alive = request.keep_alive && !is_draining;
+        let field = match (keep_alive, request.version) {
+            (false, _) => ConnectionField::Close,
+            (true, Version::Http10) => ConnectionField::KeepAlive,
+            (true, Version::Http11) => ConnectionField::Silent,
+        };
+
+        let is_next = matches!(connection.pipeline.front(), Some(Reply::Owed(next)) if *next == ticket);
+        let mut held = Vec::new();
+        let out = if is_next {
+            &mut connection.output(&mut self.spare_buffers).head
+        } else {
+            held = self.spare_buffers.pop().unwrap_or_default();
+            &mut held
+        };
+        let start = out.len();
+        let date = &self.date;
+        let body = write_response(out, &response, date, field, request.method, &request.allow);
+        let head_bytes = out.len() - start;
+        drop(response);
+
+        self.reading = self.clock.now();
+        let now = self.reading;
+        request.timeline.stamp(MarkKind::Encoded, now, 0, (head_bytes + body.len()) as u64);
+        let mut departure = self.recorder.fold(&request.timeline, &request.exchange(status.code()));
+        if is_next {
+            connection.pipeline.pop_front();
+            connection.encoded_bytes += (head_bytes + body.len()) as u64;
+            if let Some(output) = connection.outbox.back_mut() {
+                output.body = body;
+            }
+            departure.release(now, connection.encoded_bytes);
+            connection.departures.push_back(departure);
+            connection.release_held(&mut self.spare_buffers, now);
+        } else {
+            let held = HeldReply { head: held, body, departure: Some(departure) };
+            for reply in &mut connection.pipeline {
+                if matches!(reply, Reply::Owed(owed) if *owed == ticket) {
+                    *reply = Reply::Held(held);
+                    break;
+                }
+            }
+        }
+        // The connection ends with the reply to its last request, or with the one that says so.
+        if (connection.has_last_request || is_draining) && connection.pipeline.is_empty() {
+            let reason = match connection.refused {
+                Some(reason) => reason,
+                None if is_draining => Close::Draining,
+                None => Close::NotKeptAlive,
+            };
+            connection.end_after_replies(reason);
+        }
+        self.mark_dirty(connection_ticket);
+        self.end_request(ticket);
+    }
+
+    /// Ends a request's context. Its slot is free at once, unless a worker still has its job.
+    fn end_request(&mut self, ticket: Ticket) {
+        let Some(request) = self.requests.get_mut(ticket) else { return };
+        let effects = &mut self.effects;
+        let resource = request.resource;
+        request.context.end(|buffer| effects[usize::from(resource)].recycle(buffer));
+        match std::mem::replace(&mut request.phase, Phase::Answered) {
+            Phase::Parked(parked) => {
+                if let Some(timer) = parked.timer {
+                    self.timers.cancel(timer);
+                }
+                self.effects[usize::from(resource)].cancel(parked.job);
+            }
+            Phase::Resuming(SqlFinished { result: Ok(buffer), .. }) => {
+                self.effects[usize::from(resource)].recycle(buffer);
+                self.free_request(ticket);
+            }
+            Phase::Ready | Phase::Resuming(_) | Phase::Answered => self.free_request(ticket),
+        }
+    }
+
+    fn free_request(&mut self, ticket: Ticket) {
+        if let Some(request) = self.requests.remove(ticket) {
+            self.spare_requests.push(request);
+        }
+    }
+
+    /// The connection of a request is gone: nobody waits for its reply.
+    pub(super) fn cancel(&mut self, ticket: Ticket, ending: TimelineEnding) {
+        let now = self.reading;
+        let Some(request) = self.requests.get_mut(ticket) else { return };
+        self.stats.cancelled_count += 1;
+        let mut timeline = std::mem::take(&mut request.timeline);
+        self.recorder.abandon(&mut timeline, &request.exchange(0), ending, now);
+        request.timeline = timeline;
+        self.end_request(ticket);
+    }
+
+    /// A job has come back.
+    pub(super) fn finish_job(&mut self, resource: usize, finished: SqlFinished) {
+        self.job_count -= 1;
+        let ticket = finished.request;
+        let Some(request) = self.requests.get_mut(ticket) else {
+            self.stats.stale_count += 1;
+            self.recycle(resource, finished);
+            return;
+        };
+        match std::mem::replace(&mut request.phase, Phase::Answered) {
+            Phase::Parked(parked) => {
+                if let Some(timer) = parked.timer {
+                    self.timers.cancel(timer);
+                }
+                #[cfg(feature = "planted")]
+                if cutaway_reactor::planted::lost_resume() {
+                    return;
+                }
+                let timeline = &mut request.timeline;
+                timeline.stamp(MarkKind::JobStarted, finished.started_at, 0, 0);
+                timeline.stamp(MarkKind::JobFinished, finished.finished_at, 0, 0);
+                timeline.stamp(MarkKind::Resumed, self.reading, 0, 0);
+                let (class, deadline) = (request.class, request.deadline);
+                request.phase = Phase::Resuming(finished);
+                if self.ready.push_ordered(class, deadline, ticket).is_err() {
+                    self.stats.refused_queue_count += 1;
+                    let failure = Failure::new(Fail::Unavailable, "queue", "full");
+                    self.answer_failure(ticket, MarkKind::Refused, failure);
+                }
+            }
+            Phase::Answered => {
+                self.stats.late_result_count += 1;
+                self.recycle(resource, finished);
+                self.free_request(ticket);
+            }
+            Phase::Ready | Phase::Resuming(_) => {
+                unreachable!("a request waits for one job at a time")
+            }
+        }
+    }
+
+    fn recycle(&mut self, resource: usize, finished: SqlFinished) {
+        if let Ok(buffer) = finished.result {
+            self.effects[resource].recycle(buffer);
+        }
+    }
+
+    /// A request that cannot be read: it is answered, and the connection ends with that answer.
+    pub(super) fn refuse(&mut self, ticket: Ticket, refusal: Refusal) {
+        let failure = Failure::new(error::fail_of(refusal), "request", refusal.what());
+        self.refuse_last(ticket, Close::Refused, failure);
+    }
+
+    /// A request that does not arrive.
+    pub(super) fn refuse_slow(&mut self, ticket: Ticket) {
+        let failure = Failure::new(Fail::RequestTimeout, "request", "too slow");
+        self.refuse_last(ticket, Close::TooSlow, failure);
+    }
+
+    fn refuse_last(&mut self, ticket: Ticket, reason: Close, failure: Failure) {
+        let Some(connection) = self.connections.get_mut(ticket) else { return };
+        connection.has_last_request = true;
+        connection.refused = Some(reason);
+        connection.upload = None;
+        connection.inbox.clear();
+        let first_byte_at = connection.first_byte_at.take().unwrap_or(self.reading);
+        let Some(mut request) = self.vacant_request(ticket) else {
+            self.refuse_preformatted(ticket, false);
+            return;
+        };
+        self.sequence += 1;
+        request.begin_refused(ticket, self.sequence, first_byte_at, self.recorder.is_on());
+        if let Some(request) = self.keep_request(ticket, request) {
+            self.answer_failure(request, MarkKind::Refused, failure);
+        }
+    }
+
+    /// The machine is full: a reply that needs no slot.
+    pub(super) fn refuse_preformatted(&mut self, ticket: Ticket, keep_alive: bool) {
+        self.refresh_date();
+        let now = self.reading;
+        let Some(connection) = self.connections.get_mut(ticket) else { return };
+        self.stats.refused_slot_count += 1;
+        self.stats.reply_count[5] += 1;
+        let mut head = self.spare_buffers.pop().unwrap_or_default();
+        encode::overloaded(&mut head, &self.date, keep_alive);
+        let held = HeldReply { head, body: Bytes::new(), departure: None };
+        connection.pipeline.push_back(Reply::Held(held));
+        connection.release_held(&mut self.spare_buffers, now);
+        if !keep_alive && connection.pipeline.is_empty() {
+            let reason = connection.refused.unwrap_or(Close::NotKeptAlive);
+            connection.end_after_replies(reason);
+        }
+        self.mark_dirty(ticket);
+    }
+
+    /// A request slot: a used one where there is one.
+    pub(super) fn vacant_request(&mut self, connection: Ticket) -> Option<Box<Request>> {
+        if self.requests.is_full() {
+            return None;
+        }
+        let arena_bytes = self.limits.arena_bytes;
+        let spare = self.spare_requests.pop();
+        Some(spare.unwrap_or_else(|| Box::new(Request::new(connection, arena_bytes))))
+    }
+
+    /// Puts a request into the table and into its connection's order of replies.
+    pub(super) fn keep_request(&mut self, connection: Ticket, request: Box<Request>) -> Option<Ticket> {
+        self.stats.request_count += 1;
+        let connection = self.connections.get_mut(connection)?;
+        match self.requests.insert(request) {
+            Ok(ticket) => {
+                connection.pipeline.push_back(Reply::Owed(ticket));
+                Some(ticket)
+            }
+            Err(request) => {
+                self.spare_requests.push(request);
+                None
+            }
+        }
+    }
+}
+
+impl Connection {
+    /// Releases the encoded replies that are first in order now.
+    fn release_held(&mut self, spare: &mut Vec<Vec<u8>>, now: Nanos) {
+        while let Some(Reply::Held(_)) = self.pipeline.front() {
+            let Some(Reply::Held(held)) = self.pipeline.pop_front() else { return };
+            let output = self.output(spare);
+            output.head.extend_from_slice(&held.head);
+            let len = held.head.len() + held.body.len();
+            output.body = held.body;
+            self.encoded_bytes += len as u64;
+            let mut head = held.head;
+            head.clear();
+            spare.push(head);
+            if let Some(mut departure) = held.departure {
+                departure.release(now, self.encoded_bytes);
+                self.departures.push_back(departure);
+            }
+        }
+    }
+
+    /// Lets the connection end once its replies have left.
+    pub(super) fn end_after_replies(&mut self, reason: Close) {
+        if self.ending == Ending::Open {
+            self.ending = Ending::AfterReplies(reason);
+        }
+    }
+}
+
+/// Writes a whole response, but for a large body of shared bytes, which is returned to be sent from
+/// where it lies.
+fn write_response(
+    out: &mut Vec<u8>,
+    response: &ResponseView<'_>,
+    date: &[u8; 29],
+    connection: ConnectionField,
+    method: Method,
+    allow: &str,
+) -> Bytes {
+    let body = response.body();
+    let content = body.as_slice();
+    ResponseHead {
+        status: response.status(),
+        date,
+        content_type: response.content_type().and_then(FieldValue::new),
+        content_length: content.len() as u64,
+        connection,
+    }
+    .write(out);
+    if !allow.is_empty()
+        && let Some(allow) = FieldValue::new(allow)
+    {
+        encode::field(out, ALLOW, allow);
+    }
+    encode::end(out);
+    // A HEAD's answer has the fields of the GET and no content (RFC 9110 section 9.3.2).
+    if method == Method::Head || response.status().is_bodyless() {
+        return Bytes::new();
+    }
+    match body {
+        Body::Static(content) if content.len() > BODY_BYTES_COPIED_MAX => Bytes::from_static(content),
+        Body::Bytes(content) if content.len() > BODY_BYTES_COPIED_MAX => content.clone(),
+        _ => {
+            out.extend_from_slice(content);
+            Bytes::new()
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! One request of a shard, from its complete head to its encoded reply.
+
+use cutaway_reactor::Ticket;
+use cutaway_scheduler::{ClassId, Nanos, TimerKey};
+
+use super::connection::Arrival;
+use crate::ctx::Context;
+use crate::effect::sqlite::{JobHandle, SqlFinished};
+use crate::http::{Head, Method, Version};
+use crate::timeline::{Exchange, MarkKind, Timeline};
+
+/// Where a request stands between its transitions.
+#[derive(Debug)]
+pub(super) enum Phase {
+    /// In the ready queue, or about to be.
+    Ready,
+    /// Its effect is under way.
+    Parked(Parked),
+    /// Its effect has ended; the result is decoded when its turn to run comes.
+    Resuming(SqlFinished),
+    /// Its reply is encoded. Only the ticket is kept, until its job comes back: what a worker holds
+    /// is never freed under it.
+    Answered,
+}
+
+/// What a parked request waits for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Parked {
+    pub job: JobHandle,
+    /// None where it may take for ever.
+    pub timer: Option<TimerKey>,
+}
+
+/// A request's slot: reused, so that a warm shard allocates nothing for a request.
+pub(super) struct Request {
+    pub context: Context,
+    pub timeline: Timeline,
+    pub connection: Ticket,
+    pub phase: Phase,
+    /// Index of its route; none where no route was found.
+    pub route: Option<u16>,
+    /// The resource that its latest effect went to, and that its result buffers go back to.
+    pub resource: u16,
+    pub class: ClassId,
+    pub deadline: Nanos,
+    /// How long it may take before it counts as slow.
+    pub slow_after: Nanos,
+    pub method: Method,
+    pub version: Version,
+    pub keep_alive: bool,
+    pub sequence: u64,
+    /// The value of the Allow field that its reply carries; empty for none.
+    pub allow: String,
+    path: Vec<u8>,
+}
+
+impl Request {
+    /// A slot that has held nothing yet.
+    pub fn new(connection: Ticket, arena_bytes: usize) -> Request {
+        Request {
+            context: Context::with_capacity(arena_bytes),
+            timeline: Timeline::new(),
+            connection,
+            phase: Phase::Ready,
+            route: None,
+            resource: 0,
+            class: ClassId::STANDARD,
+            deadline: Nanos::NEVER,
+            slow_after: Nanos::NEVER,
+            method: Method::Get,
+            version: Version::Http11,
+            keep_alive: false,
+            sequence: 0,
+            allow: String::new(),
+            path: Vec::new(),
+        }
+    }
+
+    /// Takes in the next request: everything that does not depend on its route.
+    pub fn begin(
+        &mut self,
+        connection: Ticket,
+        sequence: u64,
+        head: &Head,
+        head_bytes: &[u8],
+        arrival: &Arrival,
+        is_traced: bool,
+    ) {
+        self.forget(connection, sequence, arrival.first_byte_at, is_traced);
+        self.method = head.method;
+        self.version = head.version;
+        self.keep_alive = head.keep_alive;
+        self.path.extend_from_slice(head.path.of(head_bytes));
+        let timeline = &mut self.timeline;
+        if let Some(held_at) = arrival.held_at {
+            let held_at = held_at.max(arrival.first_byte_at);
+            timeline.stamp(MarkKind::PipelineHeld, held_at, 0, 0);
+            timeline.stamp(MarkKind::PipelineFreed, arrival.head_at, 0, 0);
+        }
+        let head_len = u64::from(head.len_bytes);
+        timeline.stamp(MarkKind::ReadLast, arrival.head_at, 0, head_len);
+        timeline.stamp(MarkKind::Parsed, arrival.head_at, 0, 0);
+    }
+
+    /// Takes in what could not be read as a request: it gets a reply, and its connection ends.
+    pub fn begin_refused(
+        &mut self,
+        connection: Ticket,
+        sequence: u64,
+        first_byte_at: Nanos,
+        is_traced: bool,
+    ) {
+        self.forget(connection, sequence, first_byte_at, is_traced);
+        self.method = Method::Get;
+        self.version = Version::Http11;
+        self.keep_alive = false;
+    }
+
+    fn forget(&mut self, connection: Ticket, sequence: u64, started_at: Nanos, is_traced: bool) {
+        self.timeline.start(started_at, is_traced);
+        self.connection = connection;
+        self.phase = Phase::Ready;
+        self.route = None;
+        self.class = ClassId::STANDARD;
+        self.deadline = Nanos::NEVER;
+        self.slow_after = Nanos::NEVER;
+        self.sequence = sequence;
+        self.allow.clear();
+        self.path.clear();
+    }
+
+    /// What its timeline says of it when it ends with this status.
+    pub fn exchange(&self, status: u16) -> Exchange<'_> {
+        Exchange {
+            request_id: self.sequence,
+            method: self.method.name(),
+            path: &self.path,
+            route: self.route,
+            status,
+            deadline: self.deadline,
+            slow_after: self.slow_after,
+        }
+    }
+}

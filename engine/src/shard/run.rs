@@ -1,0 +1,180 @@
+//! From ready to answered: pop, run steps, park on an effect, resume.
+
+use std::rc::Rc;
+
+use cutaway_reactor::{Backend, Ticket};
+use cutaway_scheduler::{Clock, Nanos, Popped};
+
+use super::core::{Core, TimerItem};
+use super::request::{Parked, Phase};
+use crate::effect::Operation;
+use crate::effect::sqlite::{Refused, SqlError, SqlErrorKind};
+use crate::step::{Fail, Failure, Go, Outcome, StepEnd, StepObserver};
+use crate::timeline::{MarkKind, Timeline};
+
+/// Stamps a run of steps on the request's timeline, with a reading of the clock at each step's end.
+struct Watch<'w, C> {
+    timeline: &'w mut Timeline,
+    clock: &'w C,
+    reading: Nanos,
+    /// When the turn's quantum is spent.
+    pause_at: Nanos,
+    has_panicked: bool,
+}
+
+impl<C: Clock> StepObserver for Watch<'_, C> {
+    #[inline]
+    fn step_start(&mut self, step: u16) {
+        self.timeline.stamp(MarkKind::StepStart, self.reading, step as u8, 0);
+    }
+
+    #[inline]
+    fn step_end(&mut self, step: u16, end: StepEnd) -> Go {
+        self.reading = self.clock.now();
+        if end == StepEnd::Panicked {
+            self.has_panicked = true;
+        } else {
+            self.timeline.stamp(MarkKind::StepEnd, self.reading, step as u8, 0);
+        }
+        if self.reading >= self.pause_at { Go::Pause } else { Go::On }
+    }
+}
+
+impl<B: Backend> Core<B> {
+    /// Runs ready requests until the turn's quantum is spent.
+    pub(super) fn run_ready(&mut self) {
+        let stop_at = self.reading + self.limits.turn_quantum;
+        while let Some(popped) = self.ready.pop(self.reading) {
+            self.run_one(&popped, stop_at);
+            if self.reading >= stop_at {
+                self.stats.quantum_spent_count += 1;
+                return;
+            }
+        }
+    }
+
+    fn run_one(&mut self, popped: &Popped<Ticket>, pause_at: Nanos) {
+        let ticket = popped.item;
+        let Some(request) = self.requests.get_mut(ticket) else {
+            // Gone with its connection while it waited.
+            self.stats.stale_count += 1;
+            return;
+        };
+        let Some(index) = request.route else { return };
+        request.timeline.stamp(MarkKind::Dequeued, self.reading, 0, 0);
+        if popped.expired {
+            self.stats.expired_count += 1;
+            let failure = Failure::new(Fail::Timeout, "queue", "");
+            return self.answer_failure(ticket, MarkKind::Expired, failure);
+        }
+        let routes = Rc::clone(&self.routes);
+        let route = routes.route(index);
+        let mut watch = Watch {
+            timeline: &mut request.timeline,
+            clock: &self.clock,
+            reading: self.reading,
+            pause_at,
+            has_panicked: false,
+        };
+        let outcome = match std::mem::replace(&mut request.phase, Phase::Ready) {
+            Phase::Resuming(finished) => match finished.result {
+                Ok(buffer) => match request.context.complete(route, buffer) {
+                    Ok(()) => request.context.resume(route, &mut watch),
+                    Err(failure) => Outcome::Failed(failure),
+                },
+                Err(error) => request.context.fail(route, failure_of(&error)),
+            },
+            Phase::Ready | Phase::Parked(_) | Phase::Answered => {
+                request.context.run(route, &mut watch)
+            }
+        };
+        let has_panicked = watch.has_panicked;
+        self.reading = watch.reading;
+        self.stats.panic_count += u64::from(has_panicked);
+        // Late is late, whatever the step has made of it.
+        if self.reading > popped.deadline {
+            self.stats.missed_count += 1;
+            let failure = Failure::new(Fail::Timeout, "step", route.step_name(request.context.step()));
+            let kind = if has_panicked { MarkKind::Panicked } else { MarkKind::Expired };
+            return self.answer_failure(ticket, kind, failure);
+        }
+        match outcome {
+            Outcome::Done => self.answer(ticket, MarkKind::Answered),
+            Outcome::Failed(_) if has_panicked => self.answer(ticket, MarkKind::Panicked),
+            Outcome::Failed(_) => self.answer(ticket, MarkKind::Failed),
+            Outcome::Need => self.park(ticket),
+            Outcome::Paused => self.queue_again(ticket),
+        }
+    }
+
+    /// The quantum ended between two steps: the request goes behind what is more urgent.
+    fn queue_again(&mut self, ticket: Ticket) {
+        let Some(request) = self.requests.get_mut(ticket) else { return };
+        let depth = self.ready.len() as u64;
+        request.timeline.stamp(MarkKind::Enqueued, self.reading, 0, depth);
+        if self.ready.push_ordered(request.class, request.deadline, ticket).is_err() {
+            self.stats.refused_queue_count += 1;
+            let failure = Failure::new(Fail::Unavailable, "queue", "full");
+            self.answer_failure(ticket, MarkKind::Refused, failure);
+        }
+    }
+
+    /// Hands the request's effect to what performs it.
+    fn park(&mut self, ticket: Ticket) {
+        let now = self.reading;
+        let Some(request) = self.requests.get_mut(ticket) else { return };
+        let Some(effect) = request.context.effect() else { return };
+        let resource = effect.resource;
+        let until = match effect.timeout {
+            Some(timeout) => request.deadline.min(now + timeout),
+            None => request.deadline,
+        };
+        let Operation::Sqlite { sql, mode, params, .. } = effect.operation;
+        let performer = &mut self.effects[usize::from(resource)];
+        let started = performer.try_start(ticket, sql, mode, params, until, now);
+        request.resource = resource;
+        match started {
+            Ok(job) => {
+                let timeline = &mut request.timeline;
+                timeline.stamp(MarkKind::Submitted, now, 0, u64::from(resource));
+                timeline.stamp(MarkKind::Parked, now, 0, 0);
+                let timer = (until != Nanos::NEVER)
+                    .then(|| self.timers.arm(until, TimerItem::Request(ticket)));
+                request.phase = Phase::Parked(Parked { job, timer });
+                self.job_count += 1;
+            }
+            Err(refused) => {
+                self.stats.refused_effect_count += 1;
+                let failure = match refused {
+                    Refused::Full => Failure::new(Fail::Unavailable, "effect", "busy"),
+                    Refused::Dead => Failure::new(Fail::Unavailable, "effect", "worker died"),
+                    Refused::TooLarge(_) => {
+                        Failure::new(Fail::ContentTooLarge, "effect", "operands too large")
+                    }
+                };
+                self.answer_failure(ticket, MarkKind::Refused, failure);
+            }
+        }
+    }
+
+    /// Takes finished jobs back and makes their requests ready.
+    pub(super) fn poll_effects(&mut self) {
+        if self.job_count == 0 {
+            return;
+        }
+        for resource in 0..self.effects.len() {
+            while let Some(finished) = self.effects[resource].poll() {
+                self.finish_job(resource, finished);
+            }
+        }
+    }
+}
+
+/// What a failed statement means for its request.
+fn failure_of(error: &SqlError) -> Failure {
+    match error.kind {
+        SqlErrorKind::Deadline => Failure::new(Fail::Timeout, "effect", ""),
+        SqlErrorKind::Busy => Failure::new(Fail::Unavailable, "database", "busy"),
+        _ => Failure::error("effect", error),
+    }
+}

@@ -1,0 +1,136 @@
+//! One turn of a shard: enter the ring, take in what came, run what is ready, send what is owed.
+//!
+//! The only syscall of a turn is `enter`. Nothing runs inside a completion: a completion moves bytes
+//! to a connection or a ticket to a queue, and the work happens in the bounded part of the turn.
+
+use cutaway_reactor::{Backend, Completion, ListenerId, Received, Ring};
+use cutaway_scheduler::{Clock, Nanos};
+
+use super::core::Core;
+
+/// What a turn came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Turn {
+    /// Completions taken in, the heartbeat's apart.
+    pub completion_count: u32,
+    /// The heartbeat beat.
+    pub is_beat: bool,
+    /// Work is left that does not wait for anything.
+    pub has_work: bool,
+}
+
+/// One core's executor state: its ring and all it owns.
+pub struct Shard<B: Backend> {
+    pub(super) ring: B::Ring,
+    pub(super) core: Core<B>,
+    /// Completions that were there when a turn ended were reaped then.
+    carried: (usize, Nanos),
+}
+
+impl<B: Backend> Shard<B> {
+    /// A shard that serves what its ring's `listeners` accept.
+    pub(crate) fn new(ring: B::Ring, core: Core<B>, listeners: &[ListenerId]) -> Shard<B> {
+        let mut shard = Shard { ring, core, carried: (0, Nanos::ZERO) };
+        for &listener in listeners {
+            shard.core.listen(&mut shard.ring, listener);
+        }
+        shard
+    }
+
+    /// One turn.
+    ///
+    /// # Blocking
+    /// Blocks in the ring where there is nothing to do, until a completion comes (the heartbeat's at
+    /// the latest, where it runs).
+    ///
+    /// # Errors
+    /// What ends the shard: the ring is broken.
+    pub fn turn(&mut self) -> std::io::Result<Turn> {
+        let want = u32::from(!self.has_work() && !self.core.prepare_sleep());
+        self.turn_with(want)
+    }
+
+    /// One turn that waits for at least `want` completions.
+    ///
+    /// # Errors
+    /// As [`turn`](Shard::turn).
+    pub fn turn_with(&mut self, want: u32) -> std::io::Result<Turn> {
+        self.ring.enter(want)?;
+        let entered_at = self.core.read_clock();
+        let mut turn = Turn::default();
+        self.reap(entered_at, &mut turn);
+        self.core.poll_effects();
+        self.core.expire_timers(&mut self.ring);
+        self.core.run_ready();
+        self.core.flush(&mut self.ring);
+        self.core.stats.turn_count += 1;
+        self.core.note_turn(entered_at);
+        self.carried = (self.ring.ready_count(), self.core.reading);
+        turn.has_work = self.has_work();
+        Ok(turn)
+    }
+
+    /// Whether a turn would find something to do without waiting.
+    pub fn has_work(&self) -> bool {
+        self.ring.ready_count() > 0 || self.core.has_work()
+    }
+
+    /// Whether the drain has ended: nothing is connected, accepted or in flight.
+    pub fn is_drained(&self) -> bool {
+        self.core.is_drained()
+    }
+
+    /// Stops accepting, closes idle connections, and lets the others end with their replies; what
+    /// is left after `within` is cut off. The first call counts.
+    pub fn drain(&mut self, within: Nanos) {
+        let deadline = self.core.clock.now() + within;
+        self.core.drain(&mut self.ring, deadline);
+    }
+
+    /// What the shard has counted.
+    pub fn stats(&self) -> &super::ShardStats {
+        &self.core.stats
+    }
+
+    /// Completions become bytes in a connection or tickets in the ready queue. Bounded per turn; the
+    /// rest stays in the completion queue and keeps the reading of the moment it was first seen.
+    fn reap(&mut self, entered_at: Nanos, turn: &mut Turn) {
+        let (mut carried_count, carried_at) = self.carried;
+        let mut left = self.core.limits.completions_per_turn;
+        while left > 0 {
+            let Some(completion) = self.ring.pop() else { return };
+            let reaped_at = if carried_count > 0 { carried_at } else { entered_at };
+            carried_count = carried_count.saturating_sub(1);
+            left -= 1;
+            if matches!(completion, Completion::Heartbeat) {
+                turn.is_beat = true;
+                continue;
+            }
+            turn.completion_count += 1;
+            self.take(completion, reaped_at);
+        }
+    }
+
+    fn take(&mut self, completion: Completion, reaped_at: Nanos) {
+        match completion {
+            Completion::Received { owner, received: Received::Bytes(lease), more } => {
+                self.core.receive(owner, self.ring.bytes(&lease), reaped_at);
+                self.ring.release(lease);
+                if !more {
+                    self.core.on_receive_ended(owner, &Received::Cancelled, false);
+                }
+            }
+            Completion::Received { owner, received, more } => {
+                self.core.on_receive_ended(owner, &received, more);
+            }
+            Completion::Sent { owner, buffer, result } => self.core.on_sent(owner, buffer, result),
+            Completion::Accepted { owner, result, more } => {
+                self.core.on_accepted(&mut self.ring, owner, result, more);
+            }
+            Completion::Closed { owner } => self.core.on_closed(owner),
+            // The timer and the waker only end a wait: the turn looks at the wheel and at the
+            // workers in any case.
+            Completion::Heartbeat | Completion::Timer | Completion::Woken => {}
+        }
+    }
+}

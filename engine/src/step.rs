@@ -1,0 +1,17 @@
+//! Steps: plain functions over a request, and the pipelines they form.
+//!
+//! A step is a `fn(&mut Cx<..>) -> Step`. It reads slots, writes slots, and decides: go on
+//! ([`Continue`]), wait for an effect (`cx.need`), answer (`cx.json(..)` and the like), or fail. It
+//! gets no socket, clock or thread, so a pipeline is a state machine that anybody can drive.
+
+mod chain;
+mod decision;
+mod need;
+mod pipeline;
+
+pub use chain::{Chain, chain, given};
+pub use decision::{Cause, Continue, Decision, Done, Fail, Failure, IntoStep, OrFail, Step, fail};
+pub use pipeline::{Go, Outcome, Route, RouteRefusal, StepEnd, StepObserver, Unobserved};
+
+pub(crate) use chain::{Entry, Settings as ChainSettings};
+pub(crate) use pipeline::RouteParts;

@@ -1,0 +1,227 @@
+//! Chains: steps in an order that the compiler has checked.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cutaway_scheduler::{ClassId, Nanos};
+
+use super::decision::{IntoStep, Step};
+use crate::ctx::list::{
+    AvailableIn, Clauses, Concat, Follows, Joined, Nil, OnceIn, ResourceList, Set, SlotList,
+};
+use crate::ctx::{Access, Cx, Frame, PlanBuilder, SlotMeta};
+use crate::effect::ResourceMeta;
+
+/// Steps in order, and what is known of them from their types alone.
+///
+/// `Given` are the slots it expects from outside, `Available` all that are there after its last
+/// step, `Own` those its own steps write.
+///
+/// ```
+/// use cutaway::prelude::*;
+///
+/// slot!(pub Id: i64 = path "id");
+/// slot!(pub Name: String);
+///
+/// fn find(cx: &mut Cx<Reads<Id>, Writes<Name>>) {
+///     let id = *cx.get(Id);
+///     cx.put(Name, format!("number {id}"));
+/// }
+///
+/// fn greet(cx: &mut Cx<Reads<Name>>) -> Step {
+///     let name = cx.get(Name);
+///     cx.text(name)
+/// }
+///
+/// let greeting = chain(find).then(greet).class(Interactive).deadline(50.millis());
+/// ```
+#[must_use = "a chain serves requests only once a route has it"]
+pub struct Chain<Given, Available, Own> {
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) settings: Settings,
+    lists: Lists<Given, Available, Own>,
+}
+
+type Lists<Given, Available, Own> = PhantomData<fn() -> (Given, Available, Own)>;
+
+/// What a chain says about its requests besides its steps.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Settings {
+    pub(crate) class: ClassId,
+    pub(crate) deadline: Deadline,
+    pub(crate) slow_after: Option<Nanos>,
+}
+
+/// How long a request of a route may take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Deadline {
+    /// As long as its class says.
+    #[default]
+    OfClass,
+    /// So long.
+    After(Nanos),
+    /// As long as it likes.
+    Never,
+}
+
+/// The slots that the clauses `C` write.
+pub type Written<C> = <C as Clauses>::Writes;
+
+/// A chain that begins with this step.
+#[allow(clippy::type_complexity)] // the type says what the chain knows
+pub fn chain<F, A, B, C, R, Index>(step: F) -> Chain<Nil, Written<(A, B, C)>, Written<(A, B, C)>>
+where
+    F: for<'a, 'r> Fn(&'a mut Cx<'r, A, B, C>) -> R + Send + Sync + 'static,
+    R: IntoStep + 'static,
+    (A, B, C): Clauses,
+    F: Follows<Nil, (A, B, C), Index>,
+{
+    Chain::of(vec![Entry::of(step)], Settings::default())
+}
+
+/// A chain that expects slots from outside: from a `before` chain, or from the chain that includes
+/// it.
+///
+/// ```
+/// use cutaway::prelude::*;
+///
+/// slot!(pub User<'r>: &'r str);
+///
+/// fn greet(cx: &mut Cx<Reads<User>>) -> Step {
+///     let user = *cx.get(User);
+///     cx.text(user)
+/// }
+///
+/// let greeting = given::<User>().then(greet);
+/// ```
+pub fn given<G: Set>() -> Chain<G::List, G::List, Nil> {
+    Chain::of(Vec::new(), Settings::default())
+}
+
+impl<Given, Available, Own> Chain<Given, Available, Own> {
+    fn of(entries: Vec<Entry>, settings: Settings) -> Chain<Given, Available, Own> {
+        Chain {
+            entries,
+            settings,
+            lists: PhantomData,
+        }
+    }
+
+    /// The next step. What it reads must have been written by then, and no earlier step may write
+    /// what it writes.
+    #[allow(clippy::type_complexity)] // as above
+    pub fn then<F, A, B, C, R, Index, ThisSlotAlreadyHasAWriter>(
+        mut self,
+        step: F,
+    ) -> Chain<Given, Joined<Written<(A, B, C)>, Available>, Joined<Written<(A, B, C)>, Own>>
+    where
+        F: for<'a, 'r> Fn(&'a mut Cx<'r, A, B, C>) -> R + Send + Sync + 'static,
+        R: IntoStep + 'static,
+        (A, B, C): Clauses,
+        F: Follows<Available, (A, B, C), Index>,
+        Written<(A, B, C)>: Concat<Available>
+            + Concat<Own>
+            + OnceIn<Joined<Written<(A, B, C)>, Available>, ThisSlotAlreadyHasAWriter>,
+    {
+        self.entries.push(Entry::of(step));
+        Chain::of(self.entries, self.settings)
+    }
+
+    /// The steps of a shared chain. What it expects must have been written by then; what it writes
+    /// is there afterwards. Its class and deadline are its own affair and do not come along.
+    pub fn include<G, Theirs, TheirOwn, Index>(
+        mut self,
+        shared: &Chain<G, Theirs, TheirOwn>,
+    ) -> Chain<Given, Joined<TheirOwn, Available>, Joined<TheirOwn, Own>>
+    where
+        G: AvailableIn<Available, Index>,
+        TheirOwn: Concat<Available> + Concat<Own>,
+    {
+        self.entries.extend(shared.entries.iter().cloned());
+        Chain::of(self.entries, self.settings)
+    }
+
+    /// The traffic class of its requests; [`STANDARD`](ClassId::STANDARD) unless it is said.
+    pub fn class(mut self, class: ClassId) -> Self {
+        self.settings.class = class;
+        self
+    }
+
+    /// How long a request may take; its class says so unless it is said here.
+    pub fn deadline(mut self, length: Duration) -> Self {
+        self.settings.deadline = Deadline::After(length.into());
+        self
+    }
+
+    /// A request may take as long as it likes.
+    pub fn no_deadline(mut self) -> Self {
+        self.settings.deadline = Deadline::Never;
+        self
+    }
+
+    /// A request that takes longer is slow and its timeline is kept; half its deadline unless it is
+    /// said.
+    pub fn slow_after(mut self, length: Duration) -> Self {
+        self.settings.slow_after = Some(length.into());
+        self
+    }
+}
+
+/// A step whose type is forgotten, with what its type said.
+#[derive(Clone)]
+pub(crate) struct Entry {
+    pub(crate) step: Arc<dyn ErasedStep>,
+    pub(crate) name: &'static str,
+    pub(crate) reads: Vec<SlotMeta>,
+    pub(crate) writes: Vec<SlotMeta>,
+    pub(crate) uses: Vec<ResourceMeta>,
+}
+
+impl Entry {
+    pub(crate) fn of<F, A, B, C, R>(step: F) -> Entry
+    where
+        F: for<'a, 'r> Fn(&'a mut Cx<'r, A, B, C>) -> R + Send + Sync + 'static,
+        R: IntoStep + 'static,
+        (A, B, C): Clauses,
+    {
+        let mut entry = Entry {
+            step: Arc::new(Erased::<F, (A, B, C), R>(step, PhantomData)),
+            name: std::any::type_name::<F>(),
+            reads: Vec::new(),
+            writes: Vec::new(),
+            uses: Vec::new(),
+        };
+        <(A, B, C) as Clauses>::Reads::metas(&mut entry.reads);
+        <(A, B, C) as Clauses>::Writes::metas(&mut entry.writes);
+        <(A, B, C) as Clauses>::Uses::metas(&mut entry.uses);
+        entry
+    }
+}
+
+/// A step that opens its own window on the frame.
+pub(crate) trait ErasedStep: Send + Sync {
+    /// Its access in a plan.
+    fn access(&self, plan: &mut PlanBuilder, resources: Box<[u16]>) -> Access;
+
+    /// Runs it.
+    fn call(&self, frame: &Frame, access: &Access) -> Step;
+}
+
+struct Erased<F, C, R>(F, PhantomData<fn() -> (C, R)>);
+
+impl<F, A, B, C, R> ErasedStep for Erased<F, (A, B, C), R>
+where
+    F: for<'a, 'r> Fn(&'a mut Cx<'r, A, B, C>) -> R + Send + Sync,
+    R: IntoStep,
+    (A, B, C): Clauses,
+{
+    fn access(&self, plan: &mut PlanBuilder, resources: Box<[u16]>) -> Access {
+        plan.access::<(A, B, C)>(resources)
+    }
+
+    #[inline]
+    fn call(&self, frame: &Frame, access: &Access) -> Step {
+        frame.enter::<(A, B, C), Step>(access, |window| (self.0)(&mut Cx::new(window)).into_step())
+    }
+}

@@ -1,0 +1,273 @@
+//! A worker without a thread: its handler runs inline, its jobs come back when the seed says so.
+
+use std::any::Any;
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::{Rc, Weak};
+
+use cutaway_scheduler::Nanos;
+
+use crate::planted;
+use crate::port::{Finished, Handler, Outcome, Publish, WorkerPort};
+
+use super::buffers::Wrong;
+use super::fault::Fault;
+use super::net::SimNet;
+use super::random::Stream;
+use super::world::{Worker, World};
+
+/// The shard's end of a simulated worker.
+///
+/// The worker takes one job after another. A job's handler runs at the virtual moment at which the
+/// job starts; the job comes back after its [`expected`](Handler::expected) time and a seeded one
+/// on top. Held jobs are settled when no input waits or the batch is full, as on a real worker.
+pub struct SimPort<J> {
+    bench: Rc<Bench<J>>,
+}
+
+impl<J: 'static> SimPort<J> {
+    /// A worker of its own on that machine, for `jobs_max` jobs at a time.
+    pub fn new(net: &SimNet, jobs_max: usize, handler: impl Handler<J> + 'static) -> SimPort<J> {
+        let mut world = net.world.borrow_mut();
+        let index = world.workers.len();
+        let bench = Rc::new(Bench {
+            world: Rc::clone(&net.world),
+            index,
+            jobs_max,
+            place: RefCell::new(Place {
+                handler: Box::new(handler),
+                times: Stream::new(world.config.seed, TIMES_SALT + index as u64),
+                input: VecDeque::new(),
+                running: None,
+                held: Vec::new(),
+                held_outcomes: Vec::new(),
+                output: VecDeque::new(),
+                in_flight_count: 0,
+                is_shard_asleep: false,
+            }),
+        });
+        let worker: Weak<Bench<J>> = Rc::downgrade(&bench);
+        world.workers.push(worker);
+        SimPort { bench }
+    }
+}
+
+impl<J: 'static> WorkerPort<J> for SimPort<J> {
+    fn try_submit(&mut self, job: Box<J>) -> Result<(), Box<J>> {
+        let bench = &*self.bench;
+        let mut world = bench.world.borrow_mut();
+        let mut place = bench.place.borrow_mut();
+        if place.in_flight_count == bench.jobs_max || world.faults.strikes(Fault::JobRefused) {
+            world.record("job refused", bench.index as u64, 0);
+            return Err(job);
+        }
+        world.record("job submitted", bench.index as u64, 0);
+        place.in_flight_count += 1;
+        place.input.push_back(job);
+        if place.running.is_none() && place.input.len() == 1 {
+            let at = world.after_latency();
+            world.plan_work(bench.index, at);
+        }
+        Ok(())
+    }
+
+    fn poll(&mut self) -> Option<Finished<J>> {
+        let mut place = self.bench.place.borrow_mut();
+        let finished = place.output.pop_front()?;
+        place.in_flight_count -= 1;
+        let is_ran = finished.outcome == Outcome::Ran;
+        self.bench.world.borrow_mut().record(
+            "job back",
+            self.bench.index as u64,
+            u64::from(is_ran),
+        );
+        Some(finished)
+    }
+
+    fn in_flight(&self) -> usize {
+        self.bench.place.borrow().in_flight_count
+    }
+
+    fn prepare_sleep(&mut self) -> bool {
+        // The worker runs beside the shard: it may finish between the shard's last poll and this.
+        let is_race = self.bench.place.borrow_mut().times.per_mille(RACE_RATE);
+        if is_race {
+            self.bench.finish_early();
+        }
+        let mut place = self.bench.place.borrow_mut();
+        place.is_shard_asleep = true;
+        !planted::lost_resume() && !place.output.is_empty()
+    }
+
+    fn is_dead(&self) -> bool {
+        false
+    }
+}
+
+impl<J> fmt::Debug for SimPort<J> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("SimPort")
+            .field("worker", &self.bench.index)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Where the worker works: shared by the port and the machine.
+struct Bench<J> {
+    world: Rc<RefCell<World>>,
+    index: usize,
+    jobs_max: usize,
+    place: RefCell<Place<J>>,
+}
+
+struct Place<J> {
+    handler: Box<dyn Handler<J>>,
+    times: Stream,
+    input: VecDeque<Box<J>>,
+    running: Option<Running<J>>,
+    /// Jobs that wait for their batch to be settled, and beside each how it has ended so far.
+    held: Vec<Box<J>>,
+    held_outcomes: Vec<Outcome>,
+    output: VecDeque<Finished<J>>,
+    in_flight_count: usize,
+    is_shard_asleep: bool,
+}
+
+/// A job that was run, and will have been when its time is over.
+struct Running<J> {
+    finished: Finished<J>,
+    publish: Publish,
+    ends_at: Nanos,
+}
+
+impl<J> Worker for Bench<J> {
+    fn work(&self) {
+        let now = self.world.borrow().now();
+        let is_over = match &self.place.borrow().running {
+            // An event of a job that was finished early finds the next one at work.
+            Some(running) if running.ends_at > now => return,
+            Some(_) => true,
+            None => false,
+        };
+        if is_over {
+            self.finish();
+        }
+        self.start_next();
+    }
+
+    fn may_block(&self) -> Result<(), Wrong> {
+        let place = self.place.borrow();
+        if !place.output.is_empty() {
+            Err("a resume is lost: the shard blocks while a finished job waits for it")
+        } else if place.in_flight_count > 0 && !place.is_shard_asleep {
+            Err("the shard blocks on a job without having prepared the worker to wake it")
+        } else {
+            Ok(())
+        }
+    }
+
+    fn in_flight(&self) -> usize {
+        self.place.borrow().in_flight_count
+    }
+}
+
+impl<J> Bench<J> {
+    fn start_next(&self) {
+        let mut place = self.place.borrow_mut();
+        let Some(mut job) = place.input.pop_front() else {
+            return;
+        };
+        let (is_panic, is_late, latency_max) = {
+            let mut world = self.world.borrow_mut();
+            world.record("job starts", self.index as u64, 0);
+            (
+                world.faults.strikes(Fault::JobPanicked),
+                world.faults.strikes(Fault::JobLate),
+                world.config.latency_max,
+            )
+        };
+        let expected = place.handler.expected(&job);
+        let (publish, outcome) = if is_panic {
+            (Publish::Now, Outcome::Panicked("a simulated panic".into()))
+        } else {
+            match catch_unwind(AssertUnwindSafe(|| place.handler.run(&mut job))) {
+                Ok(publish) => (publish, Outcome::Ran),
+                Err(payload) => (Publish::Now, Outcome::Panicked(text_of(&*payload))),
+            }
+        };
+        let usual = place.times.below(latency_max.as_u64().max(1));
+        let length = expected
+            + Nanos(if is_late {
+                100 * latency_max.as_u64()
+            } else {
+                usual
+            });
+        let mut world = self.world.borrow_mut();
+        let ends_at = world.now() + length;
+        world.plan_work(self.index, ends_at);
+        place.running = Some(Running {
+            finished: Finished { job, outcome },
+            publish,
+            ends_at,
+        });
+    }
+
+    /// Publishes the running job, or holds it; settles the batch where its time has come.
+    fn finish(&self) {
+        let mut borrowed = self.place.borrow_mut();
+        let place = &mut *borrowed;
+        let Some(running) = place.running.take() else {
+            return;
+        };
+        let Finished { job, outcome } = running.finished;
+        match running.publish {
+            Publish::Now => place.output.push_back(Finished { job, outcome }),
+            Publish::Held => {
+                place.held.push(job);
+                place.held_outcomes.push(outcome);
+            }
+        }
+        let is_due = place.input.is_empty() || place.held.len() == BATCH_MAX;
+        if is_due && !place.held.is_empty() {
+            let settled = catch_unwind(AssertUnwindSafe(|| place.handler.settle(&mut place.held)));
+            let panicked = settled.err().map(|payload| text_of(&*payload));
+            let held = place.held.drain(..).zip(place.held_outcomes.drain(..));
+            place.output.extend(held.map(|(job, outcome)| Finished {
+                job,
+                outcome: panicked.clone().map_or(outcome, Outcome::Panicked),
+            }));
+        }
+        let mut world = self.world.borrow_mut();
+        world.record("job ends", self.index as u64, place.output.len() as u64);
+        if place.is_shard_asleep && !place.output.is_empty() {
+            place.is_shard_asleep = false;
+            world.wake();
+        }
+    }
+
+    /// The running job turns out to be over already.
+    fn finish_early(&self) {
+        if self.place.borrow().running.is_some() {
+            self.finish();
+            self.start_next();
+        }
+    }
+}
+
+fn text_of(payload: &(dyn Any + Send)) -> String {
+    let text = payload
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("a panic without a text").into()
+}
+
+/// How many jobs are settled together at most.
+const BATCH_MAX: usize = 64;
+/// How often, in a thousand, a job ends just before its shard falls asleep.
+const RACE_RATE: u16 = 100;
+/// Where the salts of the workers' streams begin.
+const TIMES_SALT: u64 = 100_000;
