@@ -113,7 +113,7 @@ impl Parsed {
             })
             .collect();
         let mut params = Params::new();
-        params.push(0, Span { start: 7, len: 4 });
+        params.push(Span { start: 7, len: 4 });
         Parsed { fields, params }
     }
 

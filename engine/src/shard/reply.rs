@@ -52,7 +52,9 @@ impl<B: Backend> Core<B> {
 
         let response = request.context.response();
         let status = response.status();
-        request.timeline.stamp(kind, self.reading, 0, u64::from(status.code()));
+        // `which` says something only of a panic: the step.
+        let step = if kind == MarkKind::Panicked { request.context.step() as u8 } else { 0 };
+        request.timeline.stamp(kind, self.reading, step, u64::from(status.code()));
         self.stats.reply_count[usize::from(status.code() / 100)] += 1;
         let keep_alive = request.keep_alive && !is_draining;
         let field = match (keep_alive, request.version) {
@@ -142,8 +144,8 @@ impl<B: Backend> Core<B> {
         let now = self.reading;
         let Some(request) = self.requests.get_mut(ticket) else { return };
         self.stats.cancelled_count += 1;
-        let mut timeline = std::mem::take(&mut request.timeline);
-        self.recorder.abandon(&mut timeline, &request.exchange(0), ending, now);
+        let timeline = std::mem::take(&mut request.timeline);
+        self.recorder.abandon(&timeline, &request.exchange(0), ending, now);
         request.timeline = timeline;
         self.end_request(ticket);
     }

@@ -137,6 +137,7 @@ impl<B: Backend> Core<B> {
             Ok(job) => {
                 let timeline = &mut request.timeline;
                 timeline.stamp(MarkKind::Submitted, now, 0, u64::from(resource));
+                timeline.stamp(MarkKind::JobQueued, now, 0, 0);
                 timeline.stamp(MarkKind::Parked, now, 0, 0);
                 let timer = (until != Nanos::NEVER)
                     .then(|| self.timers.arm(until, TimerItem::Request(ticket)));
