@@ -151,7 +151,7 @@ impl Default for Limits {
             drain_timeout: Nanos::from_secs(10),
             turn_quantum: Nanos::from_micros(500),
             completions_per_turn: 256,
-            batch_max: 32,
+            batch_max: 16,
             trace_queue_len: 1024,
             arena_bytes: 4096,
             receive_buffers: 256,
