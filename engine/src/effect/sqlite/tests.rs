@@ -11,6 +11,7 @@ use super::job::Verdict;
 use super::watch::{Cancel, Watch};
 use super::*;
 use crate::effect::row::{Column, ResultBuffer, TooLarge};
+use crate::effect::{SqlMode as Mode, SqlValue};
 
 const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS authors (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;
