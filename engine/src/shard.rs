@@ -24,7 +24,7 @@ mod stats;
 mod table;
 mod turn;
 
-pub(crate) use self::core::Core;
 pub use connection::Close;
+pub(crate) use self::core::Core;
 pub use stats::ShardStats;
 pub use turn::{Shard, Turn};

@@ -8,7 +8,8 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use cutaway::effect::sqlite::{Mode, Seat, SqlValue, Sqlite, SqliteEffects, SqliteJob, memory};
+use cutaway::effect::sqlite::{Seat, Sqlite, SqliteEffects, SqliteJob, memory};
+use cutaway::effect::{SqlMode, SqlValue};
 use cutaway_reactor::worker::{Death, ThreadPort};
 use cutaway_reactor::{RealClock, Ticket, Waker};
 use cutaway_scheduler::{Clock, Nanos};
@@ -43,14 +44,14 @@ static ALLOCATOR: Counting = Counting;
 type Effects = SqliteEffects<ThreadPort<SqliteJob>>;
 
 /// Has `width` statements on their way at once, `rounds` times.
-fn run(effects: &mut Effects, clock: &RealClock, mode: Mode, width: i64, rounds: i64) {
+fn run(effects: &mut Effects, clock: &RealClock, mode: SqlMode, width: i64, rounds: i64) {
     let request = Ticket::new(1, NonZeroU32::MIN);
     let (sql, text) = match mode {
-        Mode::Read => (
+        SqlMode::Read => (
             "SELECT id, body FROM notes WHERE id <= ?1 AND body <> ?2",
             "x",
         ),
-        Mode::Write => ("UPDATE notes SET body = ?2 WHERE id = ?1", "a new body"),
+        SqlMode::Write => ("UPDATE notes SET body = ?2 WHERE id = ?1", "a new body"),
     };
     for _ in 0..rounds {
         for id in 0..width {
@@ -88,7 +89,7 @@ fn a_statement_allocates_nothing() {
         .unwrap();
     let mut effects = started.remove(0);
 
-    for mode in [Mode::Read, Mode::Write] {
+    for mode in [SqlMode::Read, SqlMode::Write] {
         // Wide first: all boxes have buffers then.
         run(&mut effects, &clock, mode, 128, 5);
         let (ours, sqlite) = (COUNT.load(Ordering::Relaxed), memory().allocation_count);

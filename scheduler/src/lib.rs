@@ -17,13 +17,14 @@
 //!
 //! # The law of order
 //! [`ReadyQueue::pop`] takes the earliest deadline of all that wait (EDF):
-//! 1. Fresh work of one class leaves in the order it came, which is exactly the order of its
-//!    deadlines: a class has one relative deadline.
-//! 2. Of two items one of which came by `push_ordered`, or one of which belongs to another class,
-//!    the earlier deadline leaves first if it is earlier by [`ORDER_BOUND`] or more. Below that the
-//!    order may be either, but the same calls always give the same order.
-//! 3. Equal heads: resumed work before fresh work of its class, then the lower class.
-//! 4. Late work is never favoured. It comes out when its turn comes, marked as expired.
+//! 1. Fresh work of one class leaves in the order it came, which is the order of its deadlines: a
+//!    class has one relative deadline.
+//! 2. Fresh work of two classes leaves in the order of its deadlines, exact to 32 ns.
+//! 3. Of two items one of which came by `push_ordered`, the one whose deadline is earlier by
+//!    [`ORDER_BOUND`] or more leaves first. Below that the order may be either, but the same calls
+//!    always give the same order.
+//! 4. On a tie: resumed work before fresh work, which has less invested in it; then the lower class.
+//! 5. Late work is never favoured. It comes out when its turn comes, marked as expired.
 //!
 //! [`Wheel::expire`] gives every item whose moment has come and none whose moment has not.
 //!

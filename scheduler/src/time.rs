@@ -113,3 +113,32 @@ impl Clock for ManualClock {
         Nanos(self.0.get())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_and_differences_stop_at_the_ends() {
+        assert_eq!(Nanos::NEVER + Nanos(1), Nanos::NEVER);
+        assert_eq!(Nanos(1) - Nanos(2), Nanos::ZERO);
+        assert_eq!(Nanos(5).since(Nanos(2)), Nanos(3));
+        assert_eq!(Nanos::from(Duration::MAX), Nanos::NEVER);
+        assert_eq!(
+            Duration::from(Nanos::from_micros(3)),
+            Duration::from_micros(3)
+        );
+        assert_eq!(Nanos::from_secs(1), Nanos::from_millis(1_000));
+    }
+
+    #[test]
+    fn clones_of_a_manual_clock_share_a_time_that_never_goes_back() {
+        let clock = ManualClock::new();
+        let other = clock.clone();
+        clock.advance(Nanos(7));
+        other.advance_to(Nanos(3));
+        assert_eq!(other.now(), Nanos(7));
+        other.advance_to(Nanos(9));
+        assert_eq!(clock.now(), Nanos(9));
+    }
+}

@@ -39,7 +39,11 @@ impl Params {
             .map(|(index, span)| (index as u16, *span))
     }
 
-    pub(crate) fn push(&mut self, span: Span) {
+    /// Adds one. A table's own look-up does this; it is public for tests that make requests by hand.
+    ///
+    /// # Panics
+    /// Beyond [`PARAMS_MAX`].
+    pub fn push(&mut self, span: Span) {
         // A pattern with more parameters is refused when the table is built.
         self.spans[usize::from(self.count)] = span;
         self.count += 1;

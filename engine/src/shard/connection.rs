@@ -257,14 +257,8 @@ impl Connection {
         let can_grow = self.outbox.back().is_some_and(|last| last.body.is_empty());
         if !can_grow {
             let head = spare.pop().unwrap_or_default();
-            self.outbox.push_back(SendBuffer {
-                head,
-                body: Bytes::new(),
-                sent_bytes: 0,
-            });
+            self.outbox.push_back(SendBuffer { head, body: Bytes::new(), sent_bytes: 0 });
         }
-        self.outbox
-            .back_mut()
-            .expect("one was pushed where there was none")
+        self.outbox.back_mut().expect("one was pushed where there was none")
     }
 }

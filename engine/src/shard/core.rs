@@ -137,10 +137,7 @@ impl<B: Backend> Core<B> {
 
     pub(super) fn listen(&mut self, ring: &mut B::Ring, id: ListenerId) {
         ring.accept(id, Self::listener_ticket(self.listening.len()));
-        self.listening.push(Listening {
-            id,
-            is_accepting: true,
-        });
+        self.listening.push(Listening { id, is_accepting: true });
     }
 
     /// Listeners have no table: their tickets are their places in the list.
@@ -170,8 +167,7 @@ impl<B: Backend> Core<B> {
             Err(_) => {
                 self.stats.accept_failed_count += 1;
                 if !more {
-                    self.timers
-                        .arm(self.reading + ACCEPT_PAUSE, TimerItem::Accept(index));
+                    self.timers.arm(self.reading + ACCEPT_PAUSE, TimerItem::Accept(index));
                 }
             }
         }
@@ -188,10 +184,7 @@ impl<B: Backend> Core<B> {
     fn open(&mut self, ring: &mut B::Ring, socket: Socket) {
         self.stats.accepted_count += 1;
         let is_over = self.connections.len() >= self.limits.connections_max;
-        match self
-            .connections
-            .insert(Connection::new(socket, self.reading))
-        {
+        match self.connections.insert(Connection::new(socket, self.reading)) {
             Ok(ticket) => {
                 if is_over {
                     self.turn_away(ticket);
@@ -243,16 +236,10 @@ impl<B: Backend> Core<B> {
             self.stats.stale_count += 1;
             return;
         };
-        let Phase::Parked(parked) = &mut request.phase else {
-            return;
-        };
+        let Phase::Parked(parked) = &mut request.phase else { return };
         parked.timer = None;
         self.stats.timed_out_count += 1;
-        self.answer_failure(
-            ticket,
-            MarkKind::Expired,
-            Failure::new(Fail::Timeout, "effect", ""),
-        );
+        self.answer_failure(ticket, MarkKind::Expired, Failure::new(Fail::Timeout, "effect", ""));
     }
 
     /// Whether a turn would find something to do without waiting.
@@ -263,10 +250,7 @@ impl<B: Backend> Core<B> {
     /// Tells the workers that the shard is about to block. True where a result is there already.
     pub(super) fn prepare_sleep(&mut self) -> bool {
         self.job_count > 0
-            && self
-                .effects
-                .iter_mut()
-                .fold(false, |any, effects| effects.prepare_sleep() || any)
+            && self.effects.iter_mut().fold(false, |any, effects| effects.prepare_sleep() || any)
     }
 
     /// Whether the shard has nothing that moves: only then may it nap.
@@ -315,9 +299,6 @@ impl<B: Backend> Core<B> {
         self.drain_until.is_some()
             && self.connections.is_empty()
             && self.job_count == 0
-            && self
-                .listening
-                .iter()
-                .all(|listening| !listening.is_accepting)
+            && self.listening.iter().all(|listening| !listening.is_accepting)
     }
 }

@@ -11,8 +11,8 @@ use super::connection::{Close, Connection, Ending, HeldReply, Reply};
 use super::core::Core;
 use super::request::{Phase, Request};
 use crate::effect::sqlite::SqlFinished;
-use crate::error;
 use crate::http::encode::{self, ConnectionField, FieldName, FieldValue, ResponseHead};
+use crate::error;
 use crate::http::{Method, Refusal, Version};
 use crate::response::{Body, ResponseView};
 use crate::step::{Fail, Failure};
@@ -28,9 +28,7 @@ impl<B: Backend> Core<B> {
     /// Fails a request from outside its steps, and answers it.
     pub(super) fn answer_failure(&mut self, ticket: Ticket, kind: MarkKind, failure: Failure) {
         let routes = Rc::clone(&self.routes);
-        let Some(request) = self.requests.get_mut(ticket) else {
-            return;
-        };
+        let Some(request) = self.requests.get_mut(ticket) else { return };
         match request.route {
             Some(index) => {
                 let _ = request.context.fail(routes.route(index), failure);
@@ -45,9 +43,7 @@ impl<B: Backend> Core<B> {
     pub(super) fn answer(&mut self, ticket: Ticket, kind: MarkKind) {
         self.refresh_date();
         let is_draining = self.drain_until.is_some();
-        let Some(request) = self.requests.get_mut(ticket) else {
-            return;
-        };
+        let Some(request) = self.requests.get_mut(ticket) else { return };
         let connection_ticket = request.connection;
         let Some(connection) = self.connections.get_mut(connection_ticket) else {
             debug_assert!(false, "a request outlived its connection");
@@ -56,9 +52,9 @@ impl<B: Backend> Core<B> {
 
         let response = request.context.response();
         let status = response.status();
-        request
-            .timeline
-            .stamp(kind, self.reading, 0, u64::from(status.code()));
+        // `which` says something only of a panic: the step.
+        let step = if kind == MarkKind::Panicked { request.context.step() as u8 } else { 0 };
+        request.timeline.stamp(kind, self.reading, step, u64::from(status.code()));
         self.stats.reply_count[usize::from(status.code() / 100)] += 1;
         let keep_alive = request.keep_alive && !is_draining;
         let field = match (keep_alive, request.version) {
@@ -67,8 +63,7 @@ impl<B: Backend> Core<B> {
             (true, Version::Http11) => ConnectionField::Silent,
         };
 
-        let is_next =
-            matches!(connection.pipeline.front(), Some(Reply::Owed(next)) if *next == ticket);
+        let is_next = matches!(connection.pipeline.front(), Some(Reply::Owed(next)) if *next == ticket);
         let mut held = Vec::new();
         let out = if is_next {
             &mut connection.output(&mut self.spare_buffers).head
@@ -84,12 +79,8 @@ impl<B: Backend> Core<B> {
 
         self.reading = self.clock.now();
         let now = self.reading;
-        request
-            .timeline
-            .stamp(MarkKind::Encoded, now, 0, (head_bytes + body.len()) as u64);
-        let mut departure = self
-            .recorder
-            .fold(&request.timeline, &request.exchange(status.code()));
+        request.timeline.stamp(MarkKind::Encoded, now, 0, (head_bytes + body.len()) as u64);
+        let mut departure = self.recorder.fold(&request.timeline, &request.exchange(status.code()));
         if is_next {
             connection.pipeline.pop_front();
             connection.encoded_bytes += (head_bytes + body.len()) as u64;
@@ -100,11 +91,7 @@ impl<B: Backend> Core<B> {
             connection.departures.push_back(departure);
             connection.release_held(&mut self.spare_buffers, now);
         } else {
-            let held = HeldReply {
-                head: held,
-                body,
-                departure: Some(departure),
-            };
+            let held = HeldReply { head: held, body, departure: Some(departure) };
             for reply in &mut connection.pipeline {
                 if matches!(reply, Reply::Owed(owed) if *owed == ticket) {
                     *reply = Reply::Held(held);
@@ -127,14 +114,10 @@ impl<B: Backend> Core<B> {
 
     /// Ends a request's context. Its slot is free at once, unless a worker still has its job.
     fn end_request(&mut self, ticket: Ticket) {
-        let Some(request) = self.requests.get_mut(ticket) else {
-            return;
-        };
+        let Some(request) = self.requests.get_mut(ticket) else { return };
         let effects = &mut self.effects;
         let resource = request.resource;
-        request
-            .context
-            .end(|buffer| effects[usize::from(resource)].recycle(buffer));
+        request.context.end(|buffer| effects[usize::from(resource)].recycle(buffer));
         match std::mem::replace(&mut request.phase, Phase::Answered) {
             Phase::Parked(parked) => {
                 if let Some(timer) = parked.timer {
@@ -142,9 +125,7 @@ impl<B: Backend> Core<B> {
                 }
                 self.effects[usize::from(resource)].cancel(parked.job);
             }
-            Phase::Resuming(SqlFinished {
-                result: Ok(buffer), ..
-            }) => {
+            Phase::Resuming(SqlFinished { result: Ok(buffer), .. }) => {
                 self.effects[usize::from(resource)].recycle(buffer);
                 self.free_request(ticket);
             }
@@ -161,13 +142,10 @@ impl<B: Backend> Core<B> {
     /// The connection of a request is gone: nobody waits for its reply.
     pub(super) fn cancel(&mut self, ticket: Ticket, ending: TimelineEnding) {
         let now = self.reading;
-        let Some(request) = self.requests.get_mut(ticket) else {
-            return;
-        };
+        let Some(request) = self.requests.get_mut(ticket) else { return };
         self.stats.cancelled_count += 1;
-        let mut timeline = std::mem::take(&mut request.timeline);
-        self.recorder
-            .abandon(&mut timeline, &request.exchange(0), ending, now);
+        let timeline = std::mem::take(&mut request.timeline);
+        self.recorder.abandon(&timeline, &request.exchange(0), ending, now);
         request.timeline = timeline;
         self.end_request(ticket);
     }
@@ -232,9 +210,7 @@ impl<B: Backend> Core<B> {
     }
 
     fn refuse_last(&mut self, ticket: Ticket, reason: Close, failure: Failure) {
-        let Some(connection) = self.connections.get_mut(ticket) else {
-            return;
-        };
+        let Some(connection) = self.connections.get_mut(ticket) else { return };
         connection.has_last_request = true;
         connection.refused = Some(reason);
         connection.upload = None;
@@ -255,18 +231,12 @@ impl<B: Backend> Core<B> {
     pub(super) fn refuse_preformatted(&mut self, ticket: Ticket, keep_alive: bool) {
         self.refresh_date();
         let now = self.reading;
-        let Some(connection) = self.connections.get_mut(ticket) else {
-            return;
-        };
+        let Some(connection) = self.connections.get_mut(ticket) else { return };
         self.stats.refused_slot_count += 1;
         self.stats.reply_count[5] += 1;
         let mut head = self.spare_buffers.pop().unwrap_or_default();
         encode::overloaded(&mut head, &self.date, keep_alive);
-        let held = HeldReply {
-            head,
-            body: Bytes::new(),
-            departure: None,
-        };
+        let held = HeldReply { head, body: Bytes::new(), departure: None };
         connection.pipeline.push_back(Reply::Held(held));
         connection.release_held(&mut self.spare_buffers, now);
         if !keep_alive && connection.pipeline.is_empty() {
@@ -287,11 +257,7 @@ impl<B: Backend> Core<B> {
     }
 
     /// Puts a request into the table and into its connection's order of replies.
-    pub(super) fn keep_request(
-        &mut self,
-        connection: Ticket,
-        request: Box<Request>,
-    ) -> Option<Ticket> {
+    pub(super) fn keep_request(&mut self, connection: Ticket, request: Box<Request>) -> Option<Ticket> {
         self.stats.request_count += 1;
         let connection = self.connections.get_mut(connection)?;
         match self.requests.insert(request) {
@@ -311,9 +277,7 @@ impl Connection {
     /// Releases the encoded replies that are first in order now.
     fn release_held(&mut self, spare: &mut Vec<Vec<u8>>, now: Nanos) {
         while let Some(Reply::Held(_)) = self.pipeline.front() {
-            let Some(Reply::Held(held)) = self.pipeline.pop_front() else {
-                return;
-            };
+            let Some(Reply::Held(held)) = self.pipeline.pop_front() else { return };
             let output = self.output(spare);
             output.head.extend_from_slice(&held.head);
             let len = held.head.len() + held.body.len();
@@ -352,7 +316,7 @@ fn write_response(
     ResponseHead {
         status: response.status(),
         date,
-        content_type: response.content_type().and_then(FieldValue::new),
+        content_type: response.content_type(),
         content_length: content.len() as u64,
         connection,
     }
@@ -362,15 +326,16 @@ fn write_response(
     {
         encode::field(out, ALLOW, allow);
     }
+    for (name, value) in response.fields() {
+        encode::field(out, name, value);
+    }
     encode::end(out);
     // A HEAD's answer has the fields of the GET and no content (RFC 9110 section 9.3.2).
     if method == Method::Head || response.status().is_bodyless() {
         return Bytes::new();
     }
     match body {
-        Body::Static(content) if content.len() > BODY_BYTES_COPIED_MAX => {
-            Bytes::from_static(content)
-        }
+        Body::Static(content) if content.len() > BODY_BYTES_COPIED_MAX => Bytes::from_static(content),
         Body::Bytes(content) if content.len() > BODY_BYTES_COPIED_MAX => content.clone(),
         _ => {
             out.extend_from_slice(content);

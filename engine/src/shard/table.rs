@@ -26,11 +26,7 @@ pub(crate) struct Table<T> {
 impl<T> Table<T> {
     /// An empty table.
     pub fn new(len_max: usize) -> Table<T> {
-        Table {
-            entries: Slab::new(),
-            generations: Vec::new(),
-            len_max,
-        }
+        Table { entries: Slab::new(), generations: Vec::new(), len_max }
     }
 
     /// How many entries there are.

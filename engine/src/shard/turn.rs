@@ -30,11 +30,7 @@ pub struct Shard<B: Backend> {
 impl<B: Backend> Shard<B> {
     /// A shard that serves what its ring's `listeners` accept.
     pub(crate) fn new(ring: B::Ring, core: Core<B>, listeners: &[ListenerId]) -> Shard<B> {
-        let mut shard = Shard {
-            ring,
-            core,
-            carried: (0, Nanos::ZERO),
-        };
+        let mut shard = Shard { ring, core, carried: (0, Nanos::ZERO) };
         for &listener in listeners {
             shard.core.listen(&mut shard.ring, listener);
         }
@@ -102,14 +98,8 @@ impl<B: Backend> Shard<B> {
         let (mut carried_count, carried_at) = self.carried;
         let mut left = self.core.limits.completions_per_turn;
         while left > 0 {
-            let Some(completion) = self.ring.pop() else {
-                return;
-            };
-            let reaped_at = if carried_count > 0 {
-                carried_at
-            } else {
-                entered_at
-            };
+            let Some(completion) = self.ring.pop() else { return };
+            let reaped_at = if carried_count > 0 { carried_at } else { entered_at };
             carried_count = carried_count.saturating_sub(1);
             left -= 1;
             if matches!(completion, Completion::Heartbeat) {
@@ -123,35 +113,18 @@ impl<B: Backend> Shard<B> {
 
     fn take(&mut self, completion: Completion, reaped_at: Nanos) {
         match completion {
-            Completion::Received {
-                owner,
-                received: Received::Bytes(lease),
-                more,
-            } => {
+            Completion::Received { owner, received: Received::Bytes(lease), more } => {
                 self.core.receive(owner, self.ring.bytes(&lease), reaped_at);
                 self.ring.release(lease);
                 if !more {
-                    self.core
-                        .on_receive_ended(owner, &Received::Cancelled, false);
+                    self.core.on_receive_ended(owner, &Received::Cancelled, false);
                 }
             }
-            Completion::Received {
-                owner,
-                received,
-                more,
-            } => {
+            Completion::Received { owner, received, more } => {
                 self.core.on_receive_ended(owner, &received, more);
             }
-            Completion::Sent {
-                owner,
-                buffer,
-                result,
-            } => self.core.on_sent(owner, buffer, result),
-            Completion::Accepted {
-                owner,
-                result,
-                more,
-            } => {
+            Completion::Sent { owner, buffer, result } => self.core.on_sent(owner, buffer, result),
+            Completion::Accepted { owner, result, more } => {
                 self.core.on_accepted(&mut self.ring, owner, result, more);
             }
             Completion::Closed { owner } => self.core.on_closed(owner),

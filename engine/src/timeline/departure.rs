@@ -28,13 +28,13 @@ pub struct Departure {
 }
 
 impl Departure {
-    /// Where its reply ends, counted in bytes since the connection's first.
+    /// Where its reply ends, counted in bytes since the connection's first; zero until it is released.
     pub fn end_offset(&self) -> u64 {
         self.end_offset
     }
 
-    /// All earlier replies of the connection are encoded `at`: the wait for the socket begins, and
-    /// where the reply ends is known.
+    /// All earlier replies of the connection are encoded `at`: this one's place among the bytes is
+    /// settled, and the wait for the socket begins.
     pub fn release(&mut self, at: Nanos, end_offset: u64) {
         debug_assert!(!self.is_released, "a reply is released once");
         self.charge(Stage::Hold, at);

@@ -2,8 +2,8 @@
 //!
 //! This file starts no thread: the server does, and runs [`Exporter::run`] on it. The shards never
 //! wait for it. While records come in, it looks every 50 ms, and a shard makes a system call for it
-//! only where half a ring has piled up since; once a second has passed without one, it sleeps until a shard wakes it, so that an idle
-//! process uses no CPU.
+//! only where half a ring has piled up since; once a second has passed without a record, it sleeps
+//! until a shard wakes it, so that an idle process uses no CPU.
 
 use std::fmt;
 use std::io::Write;
@@ -23,6 +23,7 @@ pub struct Exporter {
     names: Box<dyn Names + Send>,
     out: Box<dyn Write + Send>,
     has_colour: bool,
+    quiet_looks_max: u32,
     text: String,
     stats: ExporterStats,
 }
@@ -51,9 +52,17 @@ impl Exporter {
             names,
             out,
             has_colour,
+            quiet_looks_max: QUIET_LOOKS_MAX,
             text: String::new(),
             stats: ExporterStats::default(),
         }
+    }
+
+    /// Sleeps until it is woken after so many looks that found nothing. Default 20, which is a second;
+    /// 0 sleeps after each record, and every record then costs its shard a system call.
+    pub fn asleep_after_looks(mut self, count: u32) -> Exporter {
+        self.quiet_looks_max = count;
+        self
     }
 
     /// The recorder of a shard, to be moved there before this exporter runs.
@@ -78,7 +87,7 @@ impl Exporter {
             if is_over {
                 return self.stats;
             }
-            if quiet_looks < QUIET_LOOKS_MAX {
+            if quiet_looks < self.quiet_looks_max {
                 std::thread::park_timeout(LOOK_EVERY);
             } else {
                 self.sleep();

@@ -99,7 +99,8 @@ pub enum Violation {
         /// The one it should name.
         expected: u8,
     },
-    /// A job was started before it was queued, finished before it was started, or either twice.
+    /// A job was queued for no effect, started before it was queued, finished before it was started,
+    /// or any of these twice.
     WrongJob {
         /// Where.
         index: usize,
@@ -108,7 +109,7 @@ pub enum Violation {
         /// The effect.
         which: u8,
     },
-    /// A request that came to its answer left a job behind.
+    /// A request was resumed before its job had finished.
     JobOpen {
         /// The effect.
         which: u8,
@@ -198,7 +199,9 @@ impl fmt::Display for Violation {
                     kind.name()
                 )
             }
-            Violation::JobOpen { which } => write!(f, "the job of effect {which} never finished"),
+            Violation::JobOpen { which } => {
+                write!(f, "resumed before the job of effect {which} had finished")
+            }
             Violation::WrongEnd { marks, said } => {
                 write!(f, "the marks lead to {}, not {}", name(marks), name(said))
             }
@@ -236,10 +239,10 @@ struct Walk {
     last: Mark,
     sums: StageSums,
     is_accepted: bool,
+    /// How many effects the latest need has.
+    effect_count: usize,
     /// How far each effect's job has come; one place for each `which`.
     jobs: [Job; 256],
-    /// Whether the request came to its answer by its steps: then every job must have finished.
-    is_answered: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -262,8 +265,8 @@ impl Walk {
                     last: mark,
                     sums: [0; Stage::COUNT],
                     is_accepted: false,
+                    effect_count: 0,
                     jobs: [Job::Absent; 256],
-                    is_answered: false,
                 })
             }
             _ => Err(Violation::NotOpened {
@@ -299,7 +302,14 @@ impl Walk {
         self.pair(index, mark)?;
         self.sums[stage as usize] += at_ns - after_ns;
         self.last = mark;
-        self.is_answered |= kind == MarkKind::Answered;
+        if kind == MarkKind::Submitted {
+            self.effect_count = usize::from(mark.which()) + 1;
+        }
+        if kind == MarkKind::Resumed
+            && let Some(which) = self.jobs.iter().position(|job| *job != Job::Absent)
+        {
+            return Err(Violation::JobOpen { which: which as u8 });
+        }
         self.stage = match kind.change() {
             Change::Opens(next) | Change::Enters(next) => Some(next),
             Change::Ends => None,
@@ -346,7 +356,9 @@ impl Walk {
         }
         let job = &mut self.jobs[usize::from(which)];
         let next = match (kind, *job) {
-            (MarkKind::JobQueued, Job::Absent) => Job::Queued,
+            (MarkKind::JobQueued, Job::Absent) if usize::from(which) < self.effect_count => {
+                Job::Queued
+            }
             (MarkKind::JobStarted, Job::Queued) => Job::Started,
             (MarkKind::JobFinished, Job::Started) => Job::Absent,
             _ => return Err(Violation::WrongJob { index, kind, which }),
@@ -361,11 +373,6 @@ impl Walk {
                 marks: self.stage,
                 said: tiling.stage,
             });
-        }
-        if self.is_answered
-            && let Some(which) = self.jobs.iter().position(|job| *job != Job::Absent)
-        {
-            return Err(Violation::JobOpen { which: which as u8 });
         }
         let last_ns = self.last.since_start().as_u64();
         if let Some(stage) = self.stage {

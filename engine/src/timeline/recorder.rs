@@ -325,3 +325,6 @@ pub struct RecorderStats {
     /// Marks that found no room in their request's timeline.
     pub overflow_count: u64,
 }
+
+#[cfg(test)]
+mod tests;
