@@ -316,7 +316,7 @@ fn write_response(
     ResponseHead {
         status: response.status(),
         date,
-        content_type: response.content_type().and_then(FieldValue::new),
+        content_type: response.content_type(),
         content_length: content.len() as u64,
         connection,
     }
@@ -325,6 +325,9 @@ fn write_response(
         && let Some(allow) = FieldValue::new(allow)
     {
         encode::field(out, ALLOW, allow);
+    }
+    for (name, value) in response.fields() {
+        encode::field(out, name, value);
     }
     encode::end(out);
     // A HEAD's answer has the fields of the GET and no content (RFC 9110 section 9.3.2).
