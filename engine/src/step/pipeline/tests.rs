@@ -707,8 +707,8 @@ fn begin(context: &mut Context, route: &Route, path: &str) {
         len: path.len() as u32 - 1,
     };
     let mut params = Params::new();
-    params.push(0, segment);
-    params.push(1, segment);
+    params.push(segment);
+    params.push(segment);
     let path = Span {
         start: 4,
         len: path.len() as u32,
