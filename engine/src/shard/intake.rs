@@ -31,6 +31,10 @@ impl<B: Backend> Core<B> {
         }
         connection.moved_at = reaped_at;
         connection.first_byte_at.get_or_insert(reaped_at);
+        if self.reading > reaped_at {
+            // Others ran in between: a wait for the shard, not for the client.
+            connection.held_at.get_or_insert(reaped_at);
+        }
         if connection.inbox.is_empty() {
             let consumed = self.consume(ticket, bytes);
             if let Some(connection) = self.connections.get_mut(ticket) {
