@@ -36,9 +36,8 @@ static THREADS: [AtomicU32; THREADS_MAX] = [const { AtomicU32::new(0) }; THREADS
 static COUNTS: [AtomicU64; THREADS_MAX] = [const { AtomicU64::new(0) }; THREADS_MAX];
 /// Allocations by which glommio puts a core to sleep.
 static ASLEEP_COUNT: AtomicU64 = AtomicU64::new(0);
-/// How many more backtraces are looked at; one costs as much as a hundred requests.
+/// How many more backtraces are looked at; one costs as much as a few requests.
 static BACKTRACES_LEFT: AtomicU64 = AtomicU64::new(0);
-const BACKTRACES_MAX: u64 = 500;
 
 struct Counting;
 
@@ -107,14 +106,14 @@ fn is_falling_asleep(backtrace: &str) -> bool {
 struct Allocated(Vec<(String, u64)>);
 
 impl Allocated {
-    /// Counts while `work` is done.
-    fn during(work: impl FnOnce()) -> Allocated {
+    /// Counts while `work` is done, and looks at so many backtraces.
+    fn during(work: impl FnOnce(), backtraces_max: u64) -> Allocated {
         for (thread, count) in THREADS.iter().zip(&COUNTS) {
             thread.store(0, Ordering::Relaxed);
             count.store(0, Ordering::Relaxed);
         }
         ASLEEP_COUNT.store(0, Ordering::Relaxed);
-        BACKTRACES_LEFT.store(BACKTRACES_MAX, Ordering::Relaxed);
+        BACKTRACES_LEFT.store(backtraces_max, Ordering::Relaxed);
         IS_COUNTING.store(true, Ordering::SeqCst);
         work();
         IS_COUNTING.store(false, Ordering::SeqCst);
@@ -220,11 +219,13 @@ impl Load {
         }
     }
 
-    /// What requests 1,000 to 11,000 allocate.
-    fn measured(mut self, name: &str) -> Allocated {
-        self.run(1_000);
+    /// What requests 1,000 to 11,000 allocate. How many are on their way at once depends on chance;
+    /// `wider` is the same load with more of them, so that every pool has met its largest number.
+    fn measured(mut self, mut wider: Load, backtraces_max: u64, name: &str) -> Allocated {
+        wider.run(500);
+        self.run(500);
         let sqlite = memory().allocation_count;
-        let allocated = Allocated::during(|| self.run(10_000));
+        let allocated = Allocated::during(|| self.run(10_000), backtraces_max);
         let sqlite = memory().allocation_count - sqlite;
         let asleep = ASLEEP_COUNT.load(Ordering::Relaxed);
         println!("{name}: {allocated:?}; SQLite itself: {sqlite}; falling asleep: {asleep}");
@@ -260,14 +261,17 @@ fn a_warm_request_allocates_nothing() {
         ("/notes/2", 4, 16),
     ] {
         let name = format!("{target}, {connections} connections, {depth} at once");
-        let allocated = Load::new(server.address, target, connections, depth).measured(&name);
+        let load = |connections| Load::new(server.address, target, connections, depth);
+        let allocated = load(connections).measured(load(connections + 2), 2_000, &name);
         assert_eq!(allocated.total(), 0, "{name}: {allocated:?}");
     }
 
+    // The plants are found, each on its thread.
     IS_TRACING.store(false, Ordering::SeqCst);
-    let boxed = Load::new(server.address, "/boxed", 8, 1).measured("a box on the shard");
-    assert_eq!(boxed.of("shard-0"), 10_000, "{boxed:?}");
-    let large = Load::new(server.address, "/large", 8, 1).measured("a growing buffer on the worker");
+    let load = |target| Load::new(server.address, target, 8, 1);
+    let boxed = load("/boxed").measured(load("/boxed"), 0, "a box on the shard");
+    assert!(boxed.of("shard-0") >= 10_000, "{boxed:?}");
+    let large = load("/large").measured(load("/large"), 0, "a growing buffer on the worker");
     assert!(large.of("Notes-r") >= 10_000, "{large:?}");
     server.stop();
 }
