@@ -163,7 +163,7 @@ impl Frame {
 
     /// The effect that was asked for.
     pub(crate) fn need(&self) -> Option<EffectRecord<'_>> {
-        // SAFETY: the record is borrowed no longer than the frame.
+        // SAFETY: by 5, the record being borrowed no longer than the frame.
         (self.need.get()).map(|kept| unsafe { kept.record() })
     }
 
@@ -190,7 +190,7 @@ impl Frame {
     pub(crate) fn forget_need(&mut self) -> EffectRecord<'_> {
         self.marks.set(Marks::default());
         let kept = self.need.take().expect("an effect was asked for");
-        // SAFETY: the record is borrowed no longer than the frame.
+        // SAFETY: by 5, the record being borrowed no longer than the frame.
         unsafe { kept.record() }
     }
 
