@@ -109,7 +109,7 @@ impl Parsed {
         let head = head::parse(HEAD, &Limits::default(), &mut fields)
             .expect("a well-formed head")
             .expect("a whole head");
-        let Found::Route { params, .. } = routes.find(head.method, head.path.text(HEAD)) else {
+        let Found::Route { params, .. } = routes.find(head.method, head.path.of(HEAD)) else {
             panic!("the route is there");
         };
         Parsed {
@@ -237,7 +237,7 @@ fn pipeline(criterion: &mut Criterion) {
             let head = head::parse(black_box(HEAD), &limits, &mut fields)
                 .expect("a well-formed head")
                 .expect("a whole head");
-            let Found::Route { value, params } = whole.find(head.method, head.path.text(HEAD))
+            let Found::Route { value, params } = whole.find(head.method, head.path.of(HEAD))
             else {
                 panic!("the route is there");
             };

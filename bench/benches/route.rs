@@ -40,7 +40,7 @@ fn routes(criterion: &mut Criterion) {
     for (name, path) in PATHS {
         let mut group = criterion.benchmark_group(format!("route/{name}"));
         group.bench_function("cutaway", |bencher| {
-            bencher.iter(|| match table.find(Method::Get, black_box(path)) {
+            bencher.iter(|| match table.find(Method::Get, black_box(path.as_bytes())) {
                 Found::Route { value, params } => {
                     black_box(params.spans());
                     Some(*value)

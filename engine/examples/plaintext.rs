@@ -110,12 +110,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let options = Options::parse();
     let routes = Routes::new()
         .resource(Blog, Sqlite::open(options.db).schema(SCHEMA))
-        .get("/plaintext", chain(plaintext).class(Interactive))
-        .get("/json", chain(json).class(Interactive))
-        .get(
-            "/users/{id}/posts/{post}",
-            chain(user_post).class(Interactive),
-        )
+        .get("/plaintext", chain(plaintext))
+        .get("/json", chain(json))
+        .get("/users/{id}/posts/{post}", chain(user_post))
         .get("/posts/{id}", chain(load_post).then(show_post))
         .build()?;
     let mut engine = Engine::new(routes)

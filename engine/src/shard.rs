@@ -20,6 +20,7 @@ mod outlet;
 mod reply;
 mod request;
 mod run;
+mod spare;
 mod stats;
 mod table;
 mod turn;

@@ -272,7 +272,8 @@ impl Frame {
                     next: self.owned.get(),
                     drop: drop_linked::<Value<'r, S>>,
                 };
-                // SAFETY: a cell that is dropped begins with its link, see `cell_layout`.
+                // SAFETY: invariant 1; a cell that is dropped begins with its link, see
+                // `cell_layout`.
                 unsafe { link.write(first) };
                 self.owned.set(Some(link));
             }

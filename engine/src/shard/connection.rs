@@ -9,6 +9,7 @@ use bytes::Bytes;
 use cutaway_reactor::{SendBuffer, Socket, Ticket};
 use cutaway_scheduler::{Nanos, TimerKey};
 
+use super::spare::SpareBuffers;
 use crate::http::{self, FieldSpan, Head};
 use crate::limits::Limits;
 use crate::timeline::Departure;
@@ -253,10 +254,10 @@ impl Connection {
     }
 
     /// The buffer that further reply bytes go to.
-    pub fn output(&mut self, spare: &mut Vec<Vec<u8>>) -> &mut SendBuffer {
+    pub fn output(&mut self, spare: &mut SpareBuffers) -> &mut SendBuffer {
         let can_grow = self.outbox.back().is_some_and(|last| last.body.is_empty());
         if !can_grow {
-            let head = spare.pop().unwrap_or_default();
+            let head = spare.take();
             self.outbox.push_back(SendBuffer { head, body: Bytes::new(), sent_bytes: 0 });
         }
         self.outbox.back_mut().expect("one was pushed where there was none")

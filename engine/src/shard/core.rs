@@ -11,6 +11,7 @@ use cutaway_scheduler::{Clock, Nanos, ReadyQueue, Wheel};
 
 use super::connection::{Close, Connection, Upload};
 use super::request::{Phase, Request};
+use super::spare::SpareBuffers;
 use super::stats::ShardStats;
 use super::table::Table;
 use crate::effect::sqlite::{SqliteEffects, SqliteJob};
@@ -75,7 +76,7 @@ pub(crate) struct Core<B: Backend> {
     pub(super) fields: Vec<FieldSpan>,
     pub(super) spare_dirty: Vec<Ticket>,
     pub(super) spare_requests: Vec<Box<Request>>,
-    pub(super) spare_buffers: Vec<Vec<u8>>,
+    pub(super) spare_buffers: SpareBuffers,
     pub(super) spare_uploads: Vec<Box<Upload>>,
     pub(super) fired: Vec<TimerItem>,
 }
@@ -113,7 +114,7 @@ impl<B: Backend> Core<B> {
             fields: Vec::new(),
             spare_dirty: Vec::new(),
             spare_requests: Vec::new(),
-            spare_buffers: Vec::new(),
+            spare_buffers: SpareBuffers::new(),
             spare_uploads: Vec::new(),
             fired: Vec::new(),
         }

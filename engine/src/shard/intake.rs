@@ -31,6 +31,10 @@ impl<B: Backend> Core<B> {
         }
         connection.moved_at = reaped_at;
         connection.first_byte_at.get_or_insert(reaped_at);
+        if self.reading > reaped_at {
+            // Others ran in between: a wait for the shard, not for the client.
+            connection.held_at.get_or_insert(reaped_at);
+        }
         if connection.inbox.is_empty() {
             let consumed = self.consume(ticket, bytes);
             if let Some(connection) = self.connections.get_mut(ticket) {
@@ -180,8 +184,8 @@ impl<B: Backend> Core<B> {
         request.begin(ticket, self.sequence, head, head_bytes, arrival, is_traced);
 
         let routes = Rc::clone(&self.routes);
-        let path = head.path.text(head_bytes);
-        let found = routes.find(head.method, path);
+        let path = head.path;
+        let found = routes.find(head.method, path.of(head_bytes));
         let index = match &found {
             Found::Route { value, .. } => u64::from(**value),
             Found::NotFound | Found::MethodNotAllowed { .. } => u64::MAX,
@@ -212,12 +216,12 @@ impl<B: Backend> Core<B> {
                 request.context.begin(route, head_bytes, &parts);
                 None
             }
-            Found::NotFound => Some(Failure::new(Fail::NotFound, "route", path)),
+            Found::NotFound => Some(Failure::new(Fail::NotFound, "route", path.text(head_bytes))),
             // Every path answers OPTIONS with what it allows (RFC 9110 section 9.3.7).
             Found::MethodNotAllowed { allow } => {
                 request.allow.push_str(allow);
                 let is_asked = head.method == Method::Options;
-                (!is_asked).then(|| Failure::new(Fail::MethodNotAllowed, "method", path))
+                (!is_asked).then(|| Failure::new(Fail::MethodNotAllowed, "method", path.text(head_bytes)))
             }
         };
         let now = self.read_clock();

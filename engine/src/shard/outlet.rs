@@ -9,9 +9,6 @@ use super::connection::{Close, Ending, Reply};
 use super::core::{Core, TimerItem};
 use crate::timeline::Ending as TimelineEnding;
 
-/// A returned buffer larger than this is freed, so that one large reply does not stay for ever.
-const SPARE_BUFFER_BYTES_MAX: usize = 64 * 1024;
-
 impl<B: Backend> Core<B> {
     /// Puts a connection on the list of those to look at before the turn ends.
     pub(super) fn mark_dirty(&mut self, ticket: Ticket) {
@@ -138,7 +135,7 @@ impl<B: Backend> Core<B> {
     pub(super) fn on_sent(
         &mut self,
         ticket: Ticket,
-        mut buffer: SendBuffer,
+        buffer: SendBuffer,
         result: Result<usize, Errno>,
     ) {
         let now = self.reading;
@@ -152,10 +149,7 @@ impl<B: Backend> Core<B> {
                     // A short send goes on where it ended.
                     connection.outbox.push_front(buffer);
                 } else {
-                    buffer.head.clear();
-                    if buffer.head.capacity() <= SPARE_BUFFER_BYTES_MAX {
-                        self.spare_buffers.push(buffer.head);
-                    }
+                    self.spare_buffers.put(buffer.head);
                 }
                 self.depart(ticket);
             }
@@ -210,7 +204,7 @@ impl<B: Backend> Core<B> {
         connection.inbox = Vec::new();
         connection.upload = None;
         for buffer in connection.outbox.drain(..) {
-            self.spare_buffers.push(buffer.head);
+            self.spare_buffers.put(buffer.head);
         }
         let ending = match reason {
             Close::ClientGone => TimelineEnding::ClientGone,

@@ -10,6 +10,7 @@ use cutaway_scheduler::{Clock, Nanos};
 use super::connection::{Close, Connection, Ending, HeldReply, Reply};
 use super::core::Core;
 use super::request::{Phase, Request};
+use super::spare::SpareBuffers;
 use crate::effect::sqlite::SqlFinished;
 use crate::http::encode::{self, ConnectionField, FieldName, FieldValue, ResponseHead};
 use crate::error;
@@ -68,7 +69,7 @@ impl<B: Backend> Core<B> {
         let out = if is_next {
             &mut connection.output(&mut self.spare_buffers).head
         } else {
-            held = self.spare_buffers.pop().unwrap_or_default();
+            held = self.spare_buffers.take();
             &mut held
         };
         let start = out.len();
@@ -234,7 +235,7 @@ impl<B: Backend> Core<B> {
         let Some(connection) = self.connections.get_mut(ticket) else { return };
         self.stats.refused_slot_count += 1;
         self.stats.reply_count[5] += 1;
-        let mut head = self.spare_buffers.pop().unwrap_or_default();
+        let mut head = self.spare_buffers.take();
         encode::overloaded(&mut head, &self.date, keep_alive);
         let held = HeldReply { head, body: Bytes::new(), departure: None };
         connection.pipeline.push_back(Reply::Held(held));
@@ -275,7 +276,7 @@ impl<B: Backend> Core<B> {
 
 impl Connection {
     /// Releases the encoded replies that are first in order now.
-    fn release_held(&mut self, spare: &mut Vec<Vec<u8>>, now: Nanos) {
+    fn release_held(&mut self, spare: &mut SpareBuffers, now: Nanos) {
         while let Some(Reply::Held(_)) = self.pipeline.front() {
             let Some(Reply::Held(held)) = self.pipeline.pop_front() else { return };
             let output = self.output(spare);
@@ -283,9 +284,7 @@ impl Connection {
             let len = held.head.len() + held.body.len();
             output.body = held.body;
             self.encoded_bytes += len as u64;
-            let mut head = held.head;
-            head.clear();
-            spare.push(head);
+            spare.put(held.head);
             if let Some(mut departure) = held.departure {
                 departure.release(now, self.encoded_bytes);
                 self.departures.push_back(departure);

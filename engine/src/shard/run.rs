@@ -41,16 +41,16 @@ impl<C: Clock> StepObserver for Watch<'_, C> {
 }
 
 impl<B: Backend> Core<B> {
-    /// Runs ready requests until the turn's quantum is spent.
-    pub(super) fn run_ready(&mut self) {
-        let stop_at = self.reading + self.limits.turn_quantum;
+    /// Runs what is ready. False where the turn's quantum is spent.
+    pub(super) fn run_ready(&mut self, stop_at: Nanos) -> bool {
         while let Some(popped) = self.ready.pop(self.reading) {
             self.run_one(&popped, stop_at);
             if self.reading >= stop_at {
                 self.stats.quantum_spent_count += 1;
-                return;
+                return false;
             }
         }
+        true
     }
 
     fn run_one(&mut self, popped: &Popped<Ticket>, pause_at: Nanos) {
