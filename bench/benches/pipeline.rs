@@ -4,6 +4,7 @@
 //! `3 steps, 2 slots` less `begin and end` is the figure that `ctx/frame.rs` speaks of; the goal is
 //! 40 ns.
 
+use std::any::Any;
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
@@ -162,6 +163,24 @@ fn pipeline(criterion: &mut Criterion) {
             let id = plain_by_id(black_box("1234")).expect("a number");
             let post = plain_load(black_box(id)).expect("a post");
             let _ = black_box(plain_render(black_box(&post), &mut out));
+        });
+    });
+
+    // What the frame replaces, for the two slots of `3 steps, 2 slots` alone.
+    let mut boxes: Vec<Option<Box<dyn Any>>> = vec![None, None];
+    group.bench_function("2 slots as a list of boxes", |bencher| {
+        bencher.iter(|| {
+            boxes[0] = Some(Box::new(black_box(1234_i64)));
+            let id = *boxes[0]
+                .as_ref()
+                .and_then(|id| id.downcast_ref::<i64>())
+                .expect("an id");
+            boxes[1] = Some(Box::new(Some(PostRow { id, title: "hello" })));
+            let post = boxes[1]
+                .as_ref()
+                .and_then(|post| post.downcast_ref::<Option<PostRow>>());
+            black_box(post.expect("a post"));
+            boxes.fill_with(|| None);
         });
     });
 

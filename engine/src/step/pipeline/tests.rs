@@ -1,5 +1,6 @@
 //! The runner, by tables.
 
+use std::any::TypeId;
 use std::cell::Cell;
 
 use super::*;
@@ -9,7 +10,7 @@ use crate::http::Span;
 use crate::prelude::*;
 use crate::response::{Body, problem};
 use crate::route::Params;
-use crate::step::{Cause, Chain, Fail, Unobserved};
+use crate::step::{Cause, Chain, Entry, Fail, Unobserved};
 use crate::testing::silenced;
 
 resource!(Blog: Sqlite);
