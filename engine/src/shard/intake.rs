@@ -212,6 +212,8 @@ impl<B: Backend> Core<B> {
                 request.context.begin(route, head_bytes, &parts);
                 None
             }
+            // The server as a whole answers OPTIONS too (the same section).
+            Found::NotFound if path == "*" => None,
             Found::NotFound => Some(Failure::new(Fail::NotFound, "route", path)),
             // Every path answers OPTIONS with what it allows (RFC 9110 section 9.3.7).
             Found::MethodNotAllowed { allow } => {
