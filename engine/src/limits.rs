@@ -104,6 +104,11 @@ pub struct Limits {
     ///
     /// Default 256; count, 1 or more. The rest wait for the next turn.
     pub completions_per_turn: usize,
+    /// The most requests that are parsed before those are run.
+    ///
+    /// Default 32; count, 1 or more. Beyond it what was received waits unparsed; small enough that
+    /// the slots of a batch stay in the cache, large enough that the deadlines have a choice.
+    pub batch_max: usize,
     /// The most finished timelines that wait for the exporter.
     ///
     /// Default 1024; count, 1 or more. A timeline beyond it is dropped and counted.
@@ -146,6 +151,7 @@ impl Default for Limits {
             drain_timeout: Nanos::from_secs(10),
             turn_quantum: Nanos::from_micros(500),
             completions_per_turn: 256,
+            batch_max: 16,
             trace_queue_len: 1024,
             arena_bytes: 4096,
             receive_buffers: 256,

@@ -257,7 +257,7 @@ pub struct BuiltRoutes {
 impl BuiltRoutes {
     /// Finds the index of a request's route.
     #[inline]
-    pub fn find(&self, method: Method, path: &str) -> Found<'_, u16> {
+    pub fn find(&self, method: Method, path: &[u8]) -> Found<'_, u16> {
         self.table.find(method, path)
     }
 

@@ -44,6 +44,7 @@ use crate::Waker;
 pub use crate::port::{Finished, Handler, Outcome, Publish, WorkerPort};
 use body::End;
 use doze::Doze;
+pub use place::come_first;
 use spsc::{Receiver, Sender};
 
 /// How many jobs one port can have in flight.
@@ -154,7 +155,8 @@ pub struct Setup {
 pub struct Placement {
     /// The one core it may run on; none leaves that to the kernel.
     pub core: Option<usize>,
-    /// Whether the shard on the same core comes first.
+    /// Whether the shard on the same core comes first: nice 10. It takes [`come_first`] on the
+    /// shard's side to be worth much.
     pub background: bool,
 }
 

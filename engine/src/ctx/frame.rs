@@ -32,7 +32,7 @@ use std::alloc::Layout;
 use std::any::TypeId;
 use std::cell::{Cell, Ref, RefCell, RefMut};
 use std::marker::PhantomData;
-use std::mem;
+use std::mem::{self, MaybeUninit};
 use std::num::NonZeroU64;
 use std::panic::{self, AssertUnwindSafe};
 use std::ptr::NonNull;
@@ -56,7 +56,7 @@ pub(crate) struct Frame {
     present: Cell<u64>,
     marks: Cell<Marks>,
     owned: Cell<Option<NonNull<Link>>>,
-    need: Cell<Option<EffectRecord<'static>>>,
+    need: Cell<Option<KeptEffect>>,
     results: Vec<ResultBuffer>,
     output: RefCell<Output>,
 }
@@ -163,7 +163,8 @@ impl Frame {
 
     /// The effect that was asked for.
     pub(crate) fn need(&self) -> Option<EffectRecord<'_>> {
-        self.need.get()
+        // SAFETY: by 5, the record being borrowed no longer than the frame.
+        (self.need.get()).map(|kept| unsafe { kept.record() })
     }
 
     /// Takes the result of the effect that was asked for, and decodes it into its slot. The buffer
@@ -188,7 +189,9 @@ impl Frame {
     /// No effect was asked for.
     pub(crate) fn forget_need(&mut self) -> EffectRecord<'_> {
         self.marks.set(Marks::default());
-        self.need.take().expect("an effect was asked for")
+        let kept = self.need.take().expect("an effect was asked for");
+        // SAFETY: by 5, the record being borrowed no longer than the frame.
+        unsafe { kept.record() }
     }
 
     pub(crate) fn output(&self) -> Ref<'_, Output> {
@@ -263,7 +266,8 @@ impl Frame {
                     next: self.owned.get(),
                     drop: drop_linked::<Value<'r, S>>,
                 };
-                // SAFETY: a cell that is dropped begins with its link, see `cell_layout`.
+                // SAFETY: invariant 1; a cell that is dropped begins with its link, see
+                // `cell_layout`.
                 unsafe { link.write(first) };
                 self.owned.set(Some(link));
             }
@@ -361,10 +365,7 @@ impl<'r, C: Clauses> Window<'r, C> {
         let mut marks = self.frame.marks.get();
         marks.needs_count = marks.needs_count.saturating_add(1);
         self.frame.marks.set(marks);
-        // SAFETY: only the lifetime changes. By 5 what the record borrows lasts until `end`, which
-        // forgets it; `Frame::need` gives it back no longer than the frame is borrowed.
-        let record = unsafe { mem::transmute::<EffectRecord<'r>, EffectRecord<'static>>(record) };
-        self.frame.need.set(Some(record));
+        self.frame.need.set(Some(KeptEffect::of(record)));
     }
 
     /// The index of a resource the step uses.
@@ -400,6 +401,28 @@ impl<'r, C> Window<'r, C> {
 
     pub(crate) fn output(&self) -> RefMut<'_, Output> {
         self.frame.output.borrow_mut()
+    }
+}
+
+/// An effect as the frame keeps it.
+///
+/// Not as a reference: a frame that is moved into a function, and dropped there, frees the arena that
+/// the record borrows from, while references among a function's arguments must outlive the call.
+#[derive(Clone, Copy)]
+struct KeptEffect(MaybeUninit<EffectRecord<'static>>);
+
+impl KeptEffect {
+    fn of(record: EffectRecord<'_>) -> KeptEffect {
+        // SAFETY: only the lifetime changes; `record` gives it back by 5.
+        let record = unsafe { mem::transmute::<EffectRecord<'_>, EffectRecord<'static>>(record) };
+        KeptEffect(MaybeUninit::new(record))
+    }
+
+    /// # Safety
+    /// `'r` ends before the frame's request does. By 5 what the record borrows lasts so long.
+    unsafe fn record<'r>(self) -> EffectRecord<'r> {
+        // SAFETY: `of`, the only constructor, has initialised it.
+        unsafe { self.0.assume_init() }
     }
 }
 

@@ -72,7 +72,8 @@ impl Sqlite {
         Sqlite { schema, ..self }
     }
 
-    /// Reader threads for each shard. Default 2, at least 1.
+    /// Reader threads for each shard. Default 2, at least 1. The last of several has the statements
+    /// that take long, so that the others wait behind none of them.
     pub fn readers(self, readers_per_shard: usize) -> Sqlite {
         Sqlite {
             readers_per_shard: readers_per_shard.max(1),
@@ -179,9 +180,12 @@ impl Sqlite {
         for (shard, (seat, writer)) in seats.iter().zip(writers).enumerate() {
             let mut readers = Vec::with_capacity(self.readers_per_shard);
             for reader in 0..self.readers_per_shard {
+                // The last of several readers has the slow statements. It may run where there is room.
+                let is_for_slow = reader > 0 && reader + 1 == self.readers_per_shard;
+                let core = seat.core.filter(|_| !is_for_slow);
                 let (settings, handler_clock) = (self.clone(), clock.clone());
                 readers.extend(worker::spawn(
-                    setup(format!("{name}-r{shard}.{reader}"), seat.core),
+                    setup(format!("{name}-r{shard}.{reader}"), core),
                     vec![seat.waker.clone()],
                     clock.clone(),
                     move || settings.reader(handler_clock),
@@ -202,7 +206,7 @@ impl Sqlite {
 /// The shard that readers work for.
 #[derive(Clone, Debug)]
 pub struct Seat {
-    /// The core it runs on; its readers run there too, behind it.
+    /// The core it runs on; its readers for quick statements run there too, behind it.
     pub core: Option<usize>,
     /// Wakes its ring.
     pub waker: Waker,

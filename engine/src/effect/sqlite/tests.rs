@@ -11,6 +11,7 @@ use super::job::Verdict;
 use super::watch::{Cancel, Watch};
 use super::*;
 use crate::effect::row::{Column, ResultBuffer, TooLarge};
+use crate::effect::{SqlMode, SqlValue};
 
 const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS authors (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;
@@ -102,7 +103,7 @@ impl Shard {
     fn try_start(
         &mut self,
         sql: &'static str,
-        mode: Mode,
+        mode: SqlMode,
         values: &[SqlValue<'_>],
         deadline: Nanos,
     ) -> Result<JobHandle, Refused> {
@@ -113,7 +114,7 @@ impl Shard {
         effects.try_start(request, sql, mode, values, deadline, now)
     }
 
-    fn start(&mut self, sql: &'static str, mode: Mode, values: &[SqlValue<'_>]) -> JobHandle {
+    fn start(&mut self, sql: &'static str, mode: SqlMode, values: &[SqlValue<'_>]) -> JobHandle {
         self.try_start(sql, mode, values, Nanos::NEVER).unwrap()
     }
 
@@ -140,7 +141,7 @@ impl Shard {
     fn run(
         &mut self,
         sql: &'static str,
-        mode: Mode,
+        mode: SqlMode,
         values: &[SqlValue<'_>],
     ) -> Result<ResultBuffer, SqlError> {
         let handle = self.start(sql, mode, values);
@@ -148,7 +149,7 @@ impl Shard {
     }
 
     fn read_int(&mut self, sql: &'static str) -> i64 {
-        int(&self.run(sql, Mode::Read, &[]).unwrap())
+        int(&self.run(sql, SqlMode::Read, &[]).unwrap())
     }
 }
 
@@ -164,19 +165,21 @@ fn author(id: i64, name: &str) -> [SqlValue<'_>; 2] {
 fn what_was_written_is_read() {
     let place = Place::new();
     let mut shard = Shard::open(&place.settings());
-    let written = shard.run(INSERT, Mode::Write, &author(7, "Ada")).unwrap();
+    let written = shard
+        .run(INSERT, SqlMode::Write, &author(7, "Ada"))
+        .unwrap();
     assert_eq!((written.changed_count, written.last_row_id), (1, 7));
     assert_eq!(written.rows().len(), 0);
 
     let sql = "SELECT id, name FROM authors WHERE id = ?1";
-    let read = shard.run(sql, Mode::Read, &[SqlValue::Int(7)]).unwrap();
+    let read = shard.run(sql, SqlMode::Read, &[SqlValue::Int(7)]).unwrap();
     let row = read.rows().next().unwrap();
     assert_eq!(row.read(0), Ok(7_i64));
     assert_eq!(row.read(1), Ok("Ada"));
     assert_eq!(read.changed_count, 0);
 
     // What comes back tells when it waited and when it ran.
-    let handle = shard.start(COUNT, Mode::Read, &[]);
+    let handle = shard.start(COUNT, SqlMode::Read, &[]);
     let finished = shard.wait_for(handle);
     assert!(finished.queued_at <= finished.started_at);
     assert!(finished.started_at < finished.finished_at);
@@ -190,13 +193,16 @@ fn returning_gives_rows_and_changes() {
     let mut shard = Shard::open(&place.settings());
     let sql = "INSERT INTO authors (name) VALUES (?1), (?2) RETURNING id";
     let names = [SqlValue::Text("Ada"), SqlValue::Text("Grace")];
-    let written = shard.run(sql, Mode::Write, &names).unwrap();
+    let written = shard.run(sql, SqlMode::Write, &names).unwrap();
     let ids: Vec<i64> = written.rows().map(|row| row.read(0).unwrap()).collect();
     assert_eq!(ids, [1, 2]);
     assert_eq!(written.changed_count, 2);
     // A statement that changes nothing reports no changes of an earlier one.
     let sql = "UPDATE authors SET name = 'x' WHERE id = 99";
-    assert_eq!(shard.run(sql, Mode::Write, &[]).unwrap().changed_count, 0);
+    assert_eq!(
+        shard.run(sql, SqlMode::Write, &[]).unwrap().changed_count,
+        0
+    );
 }
 
 #[test]
@@ -205,7 +211,7 @@ fn a_lock_holds_up_the_writer_and_no_reader() {
     let mut shard = Shard::open(&place.settings());
     let stranger = place.stranger();
     speak(&stranger, "BEGIN IMMEDIATE");
-    let write = shard.start(INSERT, Mode::Write, &author(1, "Ada"));
+    let write = shard.start(INSERT, SqlMode::Write, &author(1, "Ada"));
     for _ in 0..10 {
         assert_eq!(shard.read_int(COUNT), 0);
     }
@@ -222,7 +228,7 @@ fn a_lock_held_too_long_is_busy() {
     let mut shard = Shard::open(&settings);
     let stranger = place.stranger();
     speak(&stranger, "BEGIN IMMEDIATE");
-    let write = shard.start(INSERT, Mode::Write, &author(1, "Ada"));
+    let write = shard.start(INSERT, SqlMode::Write, &author(1, "Ada"));
     let finished = shard.wait_for(write);
     assert_eq!(finished.result.unwrap_err().kind, SqlErrorKind::Busy);
     let waited = finished.finished_at.since(finished.started_at);
@@ -231,16 +237,16 @@ fn a_lock_held_too_long_is_busy() {
     // A deadline ends the wait earlier, and says so; so does a cancel.
     let deadline = shard.clock.now() + Nanos::from_millis(5);
     let values = author(1, "Ada");
-    let write = shard.try_start(INSERT, Mode::Write, &values, deadline);
+    let write = shard.try_start(INSERT, SqlMode::Write, &values, deadline);
     let finished = shard.wait_for(write.unwrap());
     assert_eq!(finished.result.unwrap_err().kind, SqlErrorKind::Deadline);
 
-    let write = shard.start(INSERT, Mode::Write, &values);
+    let write = shard.start(INSERT, SqlMode::Write, &values);
     shard.effects.cancel(write);
     let finished = shard.wait_for(write);
     assert_eq!(finished.result.unwrap_err().kind, SqlErrorKind::Cancelled);
     speak(&stranger, "COMMIT");
-    assert!(shard.run(INSERT, Mode::Write, &values).is_ok());
+    assert!(shard.run(INSERT, SqlMode::Write, &values).is_ok());
 }
 
 #[test]
@@ -248,14 +254,14 @@ fn a_deadline_stops_a_query_that_computes() {
     let place = Place::new();
     let mut shard = Shard::open(&place.settings());
     let deadline = shard.clock.now() + Nanos::from_millis(5);
-    let query = shard.try_start(ENDLESS, Mode::Read, &[], deadline);
+    let query = shard.try_start(ENDLESS, SqlMode::Read, &[], deadline);
     let finished = shard.wait_for(query.unwrap());
     let error = finished.result.unwrap_err();
     assert_eq!(error.kind, SqlErrorKind::Deadline);
     assert!(finished.finished_at >= deadline);
 
     // One that is over already does not start.
-    let query = shard.try_start(ENDLESS, Mode::Read, &[], deadline);
+    let query = shard.try_start(ENDLESS, SqlMode::Read, &[], deadline);
     let finished = shard.wait_for(query.unwrap());
     assert_eq!(finished.result.unwrap_err().kind, SqlErrorKind::Deadline);
 }
@@ -265,8 +271,8 @@ fn a_cancel_stops_its_own_statement_alone() {
     let place = Place::new();
     let mut shard = Shard::open(&place.settings().readers(1));
     for _ in 0..20 {
-        let endless = shard.start(ENDLESS, Mode::Read, &[]);
-        let next = shard.start(COUNT, Mode::Read, &[]);
+        let endless = shard.start(ENDLESS, SqlMode::Read, &[]);
+        let next = shard.start(COUNT, SqlMode::Read, &[]);
         shard.effects.cancel(endless);
         let stopped = shard.wait_for(endless);
         assert_eq!(stopped.result.unwrap_err().kind, SqlErrorKind::Cancelled);
@@ -277,18 +283,41 @@ fn a_cancel_stops_its_own_statement_alone() {
 }
 
 #[test]
+fn a_point_read_does_not_wait_behind_slow_queries() {
+    let place = Place::new();
+    // Time stands still, so that no machine that dawdles makes the quick statement a slow one.
+    let mut shard = Shard::open_on(&place.settings(), StillClock);
+    // A statement that nobody knows yet is taken for slow; from its second run on it is quick.
+    shard.read_int(COUNT);
+    let slow: Vec<_> = (0..5)
+        .map(|_| shard.start(ENDLESS, SqlMode::Read, &[]))
+        .collect();
+    for _ in 0..50 {
+        let first = shard.start(COUNT, SqlMode::Read, &[]);
+        let second = shard.start(COUNT, SqlMode::Read, &[]);
+        assert!(shard.wait_for(first).result.is_ok());
+        assert!(shard.wait_for(second).result.is_ok());
+    }
+    for handle in slow {
+        shard.effects.cancel(handle);
+        let stopped = shard.wait_for(handle);
+        assert_eq!(stopped.result.unwrap_err().kind, SqlErrorKind::Cancelled);
+    }
+}
+
+#[test]
 fn writes_that_wait_together_are_committed_together() {
     let place = Place::new();
     // Time stands still, so that no batch is cut short by a machine that dawdles.
     let mut shard = Shard::open_on(&place.settings(), StillClock);
     shard
-        .run(INSERT, Mode::Write, &author(100, "first"))
+        .run(INSERT, SqlMode::Write, &author(100, "first"))
         .unwrap();
     let stranger = place.stranger();
     speak(&stranger, "BEGIN IMMEDIATE");
     let names: Vec<_> = (0..10).map(|id| format!("author {id}")).collect();
     for (id, name) in (0..).zip(&names) {
-        shard.start(INSERT, Mode::Write, &author(id, name));
+        shard.start(INSERT, SqlMode::Write, &author(id, name));
     }
     speak(&stranger, "COMMIT");
     for _ in 0..10 {
@@ -308,17 +337,17 @@ fn what_is_too_much_is_refused() {
     speak(&stranger, "BEGIN IMMEDIATE");
     for id in 0..3 {
         let name = id.to_string();
-        shard.start(INSERT, Mode::Write, &author(id, &name));
+        shard.start(INSERT, SqlMode::Write, &author(id, &name));
     }
     let values = author(9, "one too many");
-    let refused = shard.try_start(INSERT, Mode::Write, &values, Nanos::NEVER);
+    let refused = shard.try_start(INSERT, SqlMode::Write, &values, Nanos::NEVER);
     assert_eq!(refused, Err(Refused::Full));
     speak(&stranger, "COMMIT");
     for _ in 0..3 {
         assert!(shard.wait().result.is_ok());
     }
     let long = "x".repeat(100);
-    let refused = shard.try_start(INSERT, Mode::Write, &author(9, &long), Nanos::NEVER);
+    let refused = shard.try_start(INSERT, SqlMode::Write, &author(9, &long), Nanos::NEVER);
     assert!(matches!(refused, Err(Refused::TooLarge(_))), "{refused:?}");
     // A refusal keeps nothing.
     for _ in 0..3 {
@@ -331,9 +360,9 @@ fn a_result_past_its_bound_is_an_error_and_changes_nothing() {
     let place = Place::new();
     let mut shard = Shard::open(&place.settings().result_bytes_max(1_000));
     let sql = "SELECT printf('%.*c', ?1, 'x')";
-    assert!(shard.run(sql, Mode::Read, &[SqlValue::Int(900)]).is_ok());
+    assert!(shard.run(sql, SqlMode::Read, &[SqlValue::Int(900)]).is_ok());
     let error = shard
-        .run(sql, Mode::Read, &[SqlValue::Int(5_000)])
+        .run(sql, SqlMode::Read, &[SqlValue::Int(5_000)])
         .unwrap_err();
     let bound = TooLarge {
         needed_bytes: 5_011,
@@ -347,18 +376,20 @@ fn a_result_past_its_bound_is_an_error_and_changes_nothing() {
 
     let sql = "INSERT INTO authors (name) VALUES (?1) RETURNING printf('%.*c', 5000, name)";
     let error = shard
-        .run(sql, Mode::Write, &[SqlValue::Text("x")])
+        .run(sql, SqlMode::Write, &[SqlValue::Text("x")])
         .unwrap_err();
     assert!(matches!(error.kind, SqlErrorKind::TooLarge(_)));
     assert_eq!(shard.read_int(COUNT), 0);
-    assert!(shard.run(INSERT, Mode::Write, &author(1, "Ada")).is_ok());
+    assert!(shard.run(INSERT, SqlMode::Write, &author(1, "Ada")).is_ok());
 }
 
 #[test]
 fn errors_say_what_to_conclude() {
     let place = Place::new();
     let mut shard = Shard::open(&place.settings());
-    shard.run(INSERT, Mode::Write, &author(1, "Ada")).unwrap();
+    shard
+        .run(INSERT, SqlMode::Write, &author(1, "Ada"))
+        .unwrap();
     let mut check = |sql, mode, values: &[SqlValue<'_>], kind: SqlErrorKind, text: &str| {
         let error = shard.run(sql, mode, values).unwrap_err();
         assert_eq!(
@@ -370,28 +401,28 @@ fn errors_say_what_to_conclude() {
     let constraint = SqlErrorKind::Constraint;
     check(
         INSERT,
-        Mode::Write,
+        SqlMode::Write,
         &author(2, "Ada"),
         constraint(Constraint::Unique),
         "UNIQUE constraint failed: authors.name (SQLite 2067)",
     );
     check(
         INSERT,
-        Mode::Write,
+        SqlMode::Write,
         &author(1, "Grace"),
         constraint(Constraint::PrimaryKey),
         "UNIQUE constraint failed: authors.id (SQLite 1555)",
     );
     check(
         INSERT,
-        Mode::Write,
+        SqlMode::Write,
         &[SqlValue::Int(3), SqlValue::Null],
         constraint(Constraint::NotNull),
         "NOT NULL constraint failed: authors.name (SQLite 1299)",
     );
     check(
         "INSERT INTO posts (title) VALUES ('')",
-        Mode::Write,
+        SqlMode::Write,
         &[],
         constraint(Constraint::Check),
         "CHECK constraint failed: title <> '' (SQLite 275)",
@@ -399,21 +430,21 @@ fn errors_say_what_to_conclude() {
     // Checked at the commit.
     check(
         "INSERT INTO posts (author) VALUES (99)",
-        Mode::Write,
+        SqlMode::Write,
         &[],
         constraint(Constraint::ForeignKey),
         "FOREIGN KEY constraint failed (SQLite 787)",
     );
     check(
         "SELECT missing",
-        Mode::Read,
+        SqlMode::Read,
         &[],
         SqlErrorKind::Statement,
         "no such column: missing (SQLite 1)",
     );
     check(
         "SELECT ?1, ?2",
-        Mode::Read,
+        SqlMode::Read,
         &[SqlValue::Null],
         SqlErrorKind::Parameters {
             expected: 2,
@@ -423,18 +454,18 @@ fn errors_say_what_to_conclude() {
     );
     check(
         "DELETE FROM authors",
-        Mode::Read,
+        SqlMode::Read,
         &[],
         SqlErrorKind::Forbidden,
         "attempt to write a readonly database (SQLite 8)",
     );
     for sql in ["COMMIT", "SAVEPOINT mine", "ATTACH ':memory:' AS mine"] {
         let text = "not authorized (SQLite 23)";
-        check(sql, Mode::Write, &[], SqlErrorKind::Forbidden, text);
+        check(sql, SqlMode::Write, &[], SqlErrorKind::Forbidden, text);
     }
     check(
         "SELECT 1; SELECT 2",
-        Mode::Read,
+        SqlMode::Read,
         &[],
         SqlErrorKind::Statement,
         "more than one statement in one text",
@@ -458,13 +489,15 @@ fn statements_beyond_the_cache_are_compiled_again() {
 fn a_changed_schema_is_noticed() {
     let place = Place::new();
     let mut shard = Shard::open(&place.settings().readers(1));
-    shard.run(INSERT, Mode::Write, &author(1, "Ada")).unwrap();
+    shard
+        .run(INSERT, SqlMode::Write, &author(1, "Ada"))
+        .unwrap();
     let sql = "SELECT * FROM authors";
     let columns = |result: ResultBuffer| result.rows().columns_count();
-    assert_eq!(columns(shard.run(sql, Mode::Read, &[]).unwrap()), 2);
+    assert_eq!(columns(shard.run(sql, SqlMode::Read, &[]).unwrap()), 2);
     let alter = "ALTER TABLE authors ADD COLUMN born INTEGER";
-    shard.run(alter, Mode::Write, &[]).unwrap();
-    assert_eq!(columns(shard.run(sql, Mode::Read, &[]).unwrap()), 3);
+    shard.run(alter, SqlMode::Write, &[]).unwrap();
+    assert_eq!(columns(shard.run(sql, SqlMode::Read, &[]).unwrap()), 3);
 }
 
 #[test]
@@ -671,7 +704,7 @@ fn a_panic_on_a_reader_is_contained() {
     };
 
     clock.0.store(BROKEN, Ordering::Relaxed);
-    let error = shard.run(COUNT, Mode::Read, &[]).unwrap_err();
+    let error = shard.run(COUNT, SqlMode::Read, &[]).unwrap_err();
     assert_eq!(error.kind, SqlErrorKind::Panicked);
     assert!(error.message().contains("the clock is broken"), "{error}");
     assert_eq!(shard.read_int(COUNT), 0);
