@@ -7,7 +7,10 @@
 //! `CUTAWAY_BACKTRACE_ALLOCATIONS=1 cargo test -p cutaway --test allocations -- --nocapture` prints
 //! where each counted allocation comes from.
 
-#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test ends where something is not as it should be"
+)]
 #![expect(unsafe_code, reason = "an allocator that counts")]
 #![allow(missing_docs, reason = "the slots and resources of a test")]
 

@@ -48,11 +48,19 @@ fn nothing(cx: &mut Cx) -> Step {
 
 fn load(cx: &mut Cx<Reads<Id>, Writes<Note>, Uses<Notes>>) -> Step {
     let id = *cx.get(Id);
-    cx.need(cx.on(Notes).query_opt("SELECT body FROM notes WHERE id = ?1").bind(id).into(Note))
+    cx.need(
+        cx.on(Notes)
+            .query_opt("SELECT body FROM notes WHERE id = ?1")
+            .bind(id)
+            .into(Note),
+    )
 }
 
 fn show(cx: &mut Cx<Reads<Note>>) -> Step {
-    let (body,) = cx.get(Note).as_ref().or_fail(NotFound, "note", cx.param("id"))?;
+    let (body,) = cx
+        .get(Note)
+        .as_ref()
+        .or_fail(NotFound, "note", cx.param("id"))?;
     cx.text(body)
 }
 
@@ -127,12 +135,18 @@ fn routes(scratch: &Scratch) -> BuiltRoutes {
         .post("/echo", chain(echo).deadline(patient))
         .get("/notes/{id}", chain(load).then(show).deadline(patient))
         .get("/panic", chain(panics).deadline(patient))
-        .get("/panic/{id}", chain(load).then(panics_late).deadline(patient))
+        .get(
+            "/panic/{id}",
+            chain(load).then(panics_late).deadline(patient),
+        )
         .get("/silent", chain(says_nothing).deadline(patient))
         .get("/twice", chain(puts_twice).deadline(patient))
         .get("/needless", chain(needs_nothing).deadline(patient))
         .get("/bomb", chain(plants).deadline(patient))
-        .get("/unreadable", chain(load_unreadable).then(plain).deadline(patient))
+        .get(
+            "/unreadable",
+            chain(load_unreadable).then(plain).deadline(patient),
+        )
         .get("/error", chain(errs).deadline(patient))
         .build()
         .unwrap()
@@ -162,7 +176,10 @@ enum Pace {
 impl Pace {
     fn all(len: usize) -> impl Iterator<Item = Pace> {
         let cuts = BTreeSet::from([1, 3, len / 3, len / 2, len.saturating_sub(2), len - 1]);
-        let cuts = cuts.into_iter().filter(move |at| (1..len).contains(at)).map(Pace::CutAt);
+        let cuts = cuts
+            .into_iter()
+            .filter(move |at| (1..len).contains(at))
+            .map(Pace::CutAt);
         [Pace::Whole, Pace::Bytes].into_iter().chain(cuts)
     }
 
@@ -204,28 +221,72 @@ fn what_is_no_message_is_refused() {
         &server,
         &[
             // https://www.rfc-editor.org/rfc/rfc9112#section-3 – the request-line.
-            ("another protocol", "\x16\x03\x01\x02 hello, are you TLS?", 400),
+            (
+                "another protocol",
+                "\x16\x03\x01\x02 hello, are you TLS?",
+                400,
+            ),
             ("no version", "GET /plain\r\nHost: a\r\n\r\n", 400),
             ("two spaces", "GET  /plain HTTP/1.1\r\nHost: a\r\n\r\n", 400),
-            ("lower-case version", "GET /plain http/1.1\r\nHost: a\r\n\r\n", 400),
+            (
+                "lower-case version",
+                "GET /plain http/1.1\r\nHost: a\r\n\r\n",
+                400,
+            ),
             ("fragment", "GET /plain#x HTTP/1.1\r\nHost: a\r\n\r\n", 400),
             ("bad escape", "GET /%zz HTTP/1.1\r\nHost: a\r\n\r\n", 400),
-            ("relative target", "GET plain HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+            (
+                "relative target",
+                "GET plain HTTP/1.1\r\nHost: a\r\n\r\n",
+                400,
+            ),
             ("asterisk for GET", "GET * HTTP/1.1\r\nHost: a\r\n\r\n", 400),
             // https://www.rfc-editor.org/rfc/rfc9112#section-3.2 – Host, exactly one.
             ("no Host", "GET /plain HTTP/1.1\r\n\r\n", 400),
-            ("two Hosts", "GET /plain HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", 400),
+            (
+                "two Hosts",
+                "GET /plain HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n",
+                400,
+            ),
             ("bad Host", "GET /plain HTTP/1.1\r\nHost: a b\r\n\r\n", 400),
             // https://www.rfc-editor.org/rfc/rfc9112#section-5 – field lines.
             ("bare LF", "GET /plain HTTP/1.1\nHost: a\n\n", 400),
-            ("bare CR", "GET /plain HTTP/1.1\r\nHost: a\r\nX: a\rb\r\n\r\n", 400),
-            ("NUL", "GET /plain HTTP/1.1\r\nHost: a\r\nX: a\0b\r\n\r\n", 400),
-            ("space before colon", "GET /plain HTTP/1.1\r\nHost: a\r\nX : b\r\n\r\n", 400),
-            ("obs-fold", "GET /plain HTTP/1.1\r\nHost: a\r\nX: b\r\n c\r\n\r\n", 400),
-            ("no colon", "GET /plain HTTP/1.1\r\nHost: a\r\nX\r\n\r\n", 400),
+            (
+                "bare CR",
+                "GET /plain HTTP/1.1\r\nHost: a\r\nX: a\rb\r\n\r\n",
+                400,
+            ),
+            (
+                "NUL",
+                "GET /plain HTTP/1.1\r\nHost: a\r\nX: a\0b\r\n\r\n",
+                400,
+            ),
+            (
+                "space before colon",
+                "GET /plain HTTP/1.1\r\nHost: a\r\nX : b\r\n\r\n",
+                400,
+            ),
+            (
+                "obs-fold",
+                "GET /plain HTTP/1.1\r\nHost: a\r\nX: b\r\n c\r\n\r\n",
+                400,
+            ),
+            (
+                "no colon",
+                "GET /plain HTTP/1.1\r\nHost: a\r\nX\r\n\r\n",
+                400,
+            ),
             // https://www.rfc-editor.org/rfc/rfc9112#section-6 – one reading of the length.
-            ("sign", "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: +1\r\n\r\nx", 400),
-            ("list", "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 1, 1\r\n\r\nx", 400),
+            (
+                "sign",
+                "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: +1\r\n\r\nx",
+                400,
+            ),
+            (
+                "list",
+                "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 1, 1\r\n\r\nx",
+                400,
+            ),
             (
                 "repeated length",
                 "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\nx",
@@ -269,7 +330,11 @@ fn what_is_no_message_is_refused() {
                 417,
             ),
             // https://www.rfc-editor.org/rfc/rfc9110#section-15.6.2
-            ("unknown method", "BREW /plain HTTP/1.1\r\nHost: a\r\n\r\n", 501),
+            (
+                "unknown method",
+                "BREW /plain HTTP/1.1\r\nHost: a\r\n\r\n",
+                501,
+            ),
             (
                 "unknown coding",
                 "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
@@ -292,7 +357,10 @@ fn what_is_too_large_is_refused() {
     let target = format!("GET /{long} HTTP/1.1\r\nHost: a\r\n\r\n");
     let endless = format!("GET /{}", "a".repeat(1100));
     let head = format!("GET /plain HTTP/1.1\r\nHost: a\r\nX: {}", long.repeat(4));
-    let lines = format!("GET /plain HTTP/1.1\r\nHost: a\r\n{}\r\n", "X: a\r\n".repeat(8));
+    let lines = format!(
+        "GET /plain HTTP/1.1\r\nHost: a\r\n{}\r\n",
+        "X: a\r\n".repeat(8)
+    );
     let chunks = format!(
         "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n{}",
         format!("12c\r\n{long}\r\n").repeat(4)
@@ -337,7 +405,11 @@ struct Answer {
 }
 
 fn answer(status: u16, body: &'static str) -> Answer {
-    Answer { method: "GET", status, body }
+    Answer {
+        method: "GET",
+        status,
+        body,
+    }
 }
 
 /// Whether the connection is good for another request afterwards.
@@ -362,7 +434,11 @@ fn check(server: &Server, name: &str, requests: &str, answers: &[Answer], after:
                 response.problem();
             }
             let is_last = index + 1 == answers.len();
-            assert_eq!(response.closes(), is_last && after == After::Ended, "{context}");
+            assert_eq!(
+                response.closes(),
+                is_last && after == After::Ended,
+                "{context}"
+            );
         }
         match after {
             After::Open => assert_eq!(client.get("/plain").text(), "Hello, World!", "{name}"),
@@ -382,25 +458,70 @@ fn connections_stay_open_as_their_requests_say() {
     };
 
     // https://www.rfc-editor.org/rfc/rfc9112#section-9.3
-    check("1.1", "GET /plain HTTP/1.1\r\nHost: a\r\n\r\n", &hello(), Open);
-    check("1.1, empty line first", "\r\nGET /plain HTTP/1.1\r\nHost: a\r\n\r\n", &hello(), Open);
-    check("absolute-form", "GET http://a/plain HTTP/1.1\r\nHost: a\r\n\r\n", &hello(), Open);
+    check(
+        "1.1",
+        "GET /plain HTTP/1.1\r\nHost: a\r\n\r\n",
+        &hello(),
+        Open,
+    );
+    check(
+        "1.1, empty line first",
+        "\r\nGET /plain HTTP/1.1\r\nHost: a\r\n\r\n",
+        &hello(),
+        Open,
+    );
+    check(
+        "absolute-form",
+        "GET http://a/plain HTTP/1.1\r\nHost: a\r\n\r\n",
+        &hello(),
+        Open,
+    );
     let close = "GET /plain HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
     check("1.1 with close", close, &hello(), Ended);
     check("1.0", "GET /plain HTTP/1.0\r\n\r\n", &hello(), Ended);
     let kept = "GET /plain HTTP/1.0\r\nConnection: keep-alive\r\n\r\n";
     check("1.0 with keep-alive", kept, &hello(), Open);
     // https://www.rfc-editor.org/rfc/rfc9112#section-9.6 – nothing behind the last request counts.
-    check("request behind close", &format!("{close}{close}"), &hello(), Ended);
-    check("rubbish behind close", &format!("{close}\0\0\0"), &hello(), Ended);
+    check(
+        "request behind close",
+        &format!("{close}{close}"),
+        &hello(),
+        Ended,
+    );
+    check(
+        "rubbish behind close",
+        &format!("{close}\0\0\0"),
+        &hello(),
+        Ended,
+    );
 
     // What fails for a reason of its own leaves the next request where it is.
-    check("not found", "GET /nowhere HTTP/1.1\r\nHost: a\r\n\r\n", &[answer(404, "")], Open);
+    check(
+        "not found",
+        "GET /nowhere HTTP/1.1\r\nHost: a\r\n\r\n",
+        &[answer(404, "")],
+        Open,
+    );
     let post = "POST /plain HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc";
     check("not allowed, with content", post, &[answer(405, "")], Open);
-    check("bad parameter", "GET /items/x HTTP/1.1\r\nHost: a\r\n\r\n", &[answer(400, "")], Open);
-    check("no row", "GET /notes/999 HTTP/1.1\r\nHost: a\r\n\r\n", &[answer(404, "")], Open);
-    check("no content", "DELETE /items/1 HTTP/1.1\r\nHost: a\r\n\r\n", &[answer(204, "")], Open);
+    check(
+        "bad parameter",
+        "GET /items/x HTTP/1.1\r\nHost: a\r\n\r\n",
+        &[answer(400, "")],
+        Open,
+    );
+    check(
+        "no row",
+        "GET /notes/999 HTTP/1.1\r\nHost: a\r\n\r\n",
+        &[answer(404, "")],
+        Open,
+    );
+    check(
+        "no content",
+        "DELETE /items/1 HTTP/1.1\r\nHost: a\r\n\r\n",
+        &[answer(204, "")],
+        Open,
+    );
 
     let stats = server.stop();
     assert_eq!(stats.closed(Close::Refused), 0);
@@ -425,12 +546,28 @@ fn content_arrives_in_any_pieces() {
     check("empty", empty, &[answer(200, "")], Open);
     let empty = "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
     check("empty, chunked", empty, &[answer(200, "")], Open);
-    check("no length", "POST /echo HTTP/1.1\r\nHost: a\r\n\r\n", &[answer(200, "")], Open);
+    check(
+        "no length",
+        "POST /echo HTTP/1.1\r\nHost: a\r\n\r\n",
+        &[answer(200, "")],
+        Open,
+    );
     let one = "POST /echo HTTP/1.0\r\nContent-Length: 3\r\n\r\nabc";
     check("1.0", one, &[answer(200, "abc")], Ended);
-    check("pipelined", &format!("{sized}{chunked}{sized}"), &[echoed(), echoed(), echoed()], Open);
-    let put = "PUT /items/1 HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabc";
-    check("last", &format!("{chunked}{put}"), &[echoed(), answer(200, "abc")], Ended);
+    check(
+        "pipelined",
+        &format!("{sized}{chunked}{sized}"),
+        &[echoed(), echoed(), echoed()],
+        Open,
+    );
+    let put =
+        "PUT /items/1 HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabc";
+    check(
+        "last",
+        &format!("{chunked}{put}"),
+        &[echoed(), answer(200, "abc")],
+        Ended,
+    );
     let large = format!(
         "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n{}",
         "0123456789".repeat(100)
@@ -456,13 +593,21 @@ fn a_head_is_a_get_without_content() {
         assert_eq!(of_head.status, of_get.status);
         let without_date = |response: &Response| {
             let fields = response.fields.clone();
-            fields.into_iter().filter(|(name, _)| name != "date").collect::<Vec<_>>()
+            fields
+                .into_iter()
+                .filter(|(name, _)| name != "date")
+                .collect::<Vec<_>>()
         };
         assert_eq!(without_date(&of_head), without_date(&of_get));
         assert_eq!(of_head.content_length(), of_get.body.len());
     }
     // In a pipeline, nothing of its content stands before the next answer.
-    client.send(format!("{}{}{}", head("/plain"), get("/items/3"), head("/notes/7")));
+    client.send(format!(
+        "{}{}{}",
+        head("/plain"),
+        get("/items/3"),
+        head("/notes/7")
+    ));
     assert_eq!(client.response_to("HEAD").content_length(), 13);
     assert_eq!(client.response().text(), "3");
     assert_eq!(client.response_to("HEAD").status, 200);
@@ -473,7 +618,9 @@ fn a_head_is_a_get_without_content() {
 #[test]
 fn every_path_says_what_it_allows() {
     fn allowed(response: &Response) -> Vec<&str> {
-        let allow = response.field("allow").unwrap_or_else(|| panic!("no Allow: {response:?}"));
+        let allow = response
+            .field("allow")
+            .unwrap_or_else(|| panic!("no Allow: {response:?}"));
         let mut methods: Vec<&str> = allow.split(", ").collect();
         methods.sort_unstable();
         methods
@@ -484,11 +631,21 @@ fn every_path_says_what_it_allows() {
     for (method, target, status, methods) in [
         // https://www.rfc-editor.org/rfc/rfc9110#section-15.5.6 – 405 MUST carry Allow.
         ("POST", "/plain", 405, &["GET", "HEAD", "OPTIONS"][..]),
-        ("PATCH", "/items/3", 405, &["DELETE", "GET", "HEAD", "OPTIONS", "PUT"]),
+        (
+            "PATCH",
+            "/items/3",
+            405,
+            &["DELETE", "GET", "HEAD", "OPTIONS", "PUT"],
+        ),
         ("TRACE", "/echo", 405, &["OPTIONS", "POST"]),
         // https://www.rfc-editor.org/rfc/rfc9110#section-9.3.7
         ("OPTIONS", "/plain", 204, &["GET", "HEAD", "OPTIONS"]),
-        ("OPTIONS", "/items/3", 204, &["DELETE", "GET", "HEAD", "OPTIONS", "PUT"]),
+        (
+            "OPTIONS",
+            "/items/3",
+            204,
+            &["DELETE", "GET", "HEAD", "OPTIONS", "PUT"],
+        ),
     ] {
         client.send(format!("{method} {target} HTTP/1.1\r\nHost: a\r\n\r\n"));
         let response = client.response();
@@ -527,7 +684,9 @@ fn pipelined_answers_keep_their_order() {
         }
     }
     // More than may be ahead at once: the rest waits, and none is lost.
-    let many: String = (1..=100).map(|index| get(&format!("/notes/{index}"))).collect();
+    let many: String = (1..=100)
+        .map(|index| get(&format!("/notes/{index}")))
+        .collect();
     client.send(many);
     for index in 1..=100 {
         assert_eq!(client.response().text(), format!("note {index}"));
@@ -540,7 +699,8 @@ fn a_client_may_wait_to_be_asked_for_its_content() {
     // https://www.rfc-editor.org/rfc/rfc9110#section-10.1.1
     let scratch = Scratch::new("wire");
     let server = Server::start(routes(&scratch), limits());
-    let head = "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n";
+    let head =
+        "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n";
     for pace in Pace::all(head.len()) {
         let mut client = Client::connect(server.address);
         for _ in 0..2 {
@@ -590,13 +750,25 @@ fn a_step_that_breaks_its_word_breaks_nothing_else() {
     let scratch = Scratch::new("wire");
     let server = Server::start(routes(&scratch), limits());
     let mut client = Client::connect(server.address);
-    for target in ["/panic", "/panic/3", "/unreadable", "/error", "/silent", "/twice", "/needless"] {
+    for target in [
+        "/panic",
+        "/panic/3",
+        "/unreadable",
+        "/error",
+        "/silent",
+        "/twice",
+        "/needless",
+    ] {
         let response = client.get(target);
         assert_eq!(response.status, 500, "{target}: {response:?}");
         assert!(!response.closes());
         // A broken contract is shown; what else went wrong inside is no client's business.
         let is_contract = ["/silent", "/twice", "/needless"].contains(&target);
-        assert_eq!(response.problem()["detail"].is_string(), is_contract, "{target}");
+        assert_eq!(
+            response.problem()["detail"].is_string(),
+            is_contract,
+            "{target}"
+        );
         assert_eq!(client.get("/plain").text(), "Hello, World!");
         assert_eq!(client.get("/notes/3").text(), "note 3");
     }
@@ -604,7 +776,12 @@ fn a_step_that_breaks_its_word_breaks_nothing_else() {
     assert_eq!(client.get("/bomb").text(), "planted");
     assert_eq!(client.get("/plain").text(), "Hello, World!");
     // Beside others in one write, too.
-    client.send(format!("{}{}{}", get("/notes/1"), get("/panic"), get("/notes/2")));
+    client.send(format!(
+        "{}{}{}",
+        get("/notes/1"),
+        get("/panic"),
+        get("/notes/2")
+    ));
     assert_eq!(client.response().text(), "note 1");
     assert_eq!(client.response().status, 500);
     assert_eq!(client.response().text(), "note 2");
@@ -632,8 +809,11 @@ fn a_renderer_that_panics_is_answered_for() {
 fn what_does_not_arrive_is_given_up() {
     let scratch = Scratch::new("wire");
     let short = Duration::from_millis(50);
-    let limits =
-        Limits { head_timeout: short.into(), body_idle_timeout: short.into(), ..limits() };
+    let limits = Limits {
+        head_timeout: short.into(),
+        body_idle_timeout: short.into(),
+        ..limits()
+    };
     let server = Server::start(routes(&scratch), limits);
     for part in [
         "GET /plain HTTP/1.1\r\nHo",
@@ -664,7 +844,10 @@ fn what_does_not_arrive_is_given_up() {
 #[test]
 fn a_connection_without_requests_is_closed_without_a_word() {
     let scratch = Scratch::new("wire");
-    let limits = Limits { keep_alive_idle: Duration::from_millis(50).into(), ..limits() };
+    let limits = Limits {
+        keep_alive_idle: Duration::from_millis(50).into(),
+        ..limits()
+    };
     let server = Server::start(routes(&scratch), limits);
     let mut silent = Client::connect(server.address);
     let mut served = Client::connect(server.address);

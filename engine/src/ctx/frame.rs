@@ -427,7 +427,7 @@ impl KeptEffect {
     /// # Safety
     /// `'r` ends before the frame's request does. By 5 what the record borrows lasts so long.
     unsafe fn record<'r>(self) -> EffectRecord<'r> {
-        // SAFETY: `of`, the only constructor, has initialised it.
+        // SAFETY: by 5, and `of`, the only constructor, has initialised it.
         unsafe { self.0.assume_init() }
     }
 }

@@ -242,11 +242,7 @@ impl<B: Backend> Core<B> {
             }
             // The server as a whole answers OPTIONS too (the same section).
             Found::NotFound if path.of(head_bytes) == b"*" => None,
-            Found::NotFound => Some(Failure::new(
-                Fail::NotFound,
-                "route",
-                path.text(head_bytes),
-            )),
+            Found::NotFound => Some(Failure::new(Fail::NotFound, "route", path.text(head_bytes))),
             // Every path answers OPTIONS with what it allows (RFC 9110 section 9.3.7).
             Found::MethodNotAllowed { allow } => {
                 request.allow.push_str(allow);
