@@ -145,6 +145,20 @@ fn the_map_names_every_module() {
 }
 
 #[test]
+fn the_readme_has_the_two_commands() {
+    let readme = read("README.md");
+    for command in [
+        "cargo run --release --example plaintext",
+        "cargo test --workspace",
+    ] {
+        assert!(
+            readme.contains(command),
+            "the README does not say `{command}`"
+        );
+    }
+}
+
+#[test]
 fn the_papers_name_files_that_exist() {
     for name in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"] {
         let exists = |path: &str| root().join(path).exists();
