@@ -166,6 +166,7 @@ fn neighbours_are_measured_quiet_and_noisy() {
         background: Exchange::get("/nowhere", Body::Any).answered(404),
         every: Duration::from_millis(20),
         background_connections: 2,
+        hold_lock: None,
         rounds: 2,
         duration: Duration::from_millis(100),
         addr: free_addr(),
