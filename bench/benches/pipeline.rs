@@ -237,8 +237,7 @@ fn pipeline(criterion: &mut Criterion) {
             let head = head::parse(black_box(HEAD), &limits, &mut fields)
                 .expect("a well-formed head")
                 .expect("a whole head");
-            let Found::Route { value, params } = whole.find(head.method, head.path.of(HEAD))
-            else {
+            let Found::Route { value, params } = whole.find(head.method, head.path.of(HEAD)) else {
                 panic!("the route is there");
             };
             let route = whole.route(*value);

@@ -94,8 +94,7 @@ fn allocations_of(target: &str) -> u64 {
     let mut fields = Vec::new();
     let head = head::parse(head_bytes, &Limits::default(), &mut fields);
     let head = head.unwrap().unwrap();
-    let Found::Route { value, params } = routes.find(head.method, head.path.text(head_bytes))
-    else {
+    let Found::Route { value, params } = routes.find(head.method, head.path.of(head_bytes)) else {
         panic!("there is such a route");
     };
     let route = routes.route(*value);
