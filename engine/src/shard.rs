@@ -25,7 +25,7 @@ mod stats;
 mod table;
 mod turn;
 
-pub use connection::Close;
 pub(crate) use self::core::Core;
+pub use connection::Close;
 pub use stats::ShardStats;
 pub use turn::{Shard, Turn};

@@ -6,6 +6,11 @@
 //!
 //! `CUTAWAY_BACKTRACE_ALLOCATIONS=1 cargo test -p cutaway --test allocations -- --nocapture` prints
 //! where each counted allocation comes from.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test ends where something is not as it should be"
+)]
 #![expect(unsafe_code, reason = "an allocator that counts")]
 #![allow(missing_docs, reason = "the slots and resources of a test")]
 
@@ -73,7 +78,9 @@ fn count(bytes: usize) {
         return;
     }
     let is_looked_at = BACKTRACES_LEFT
-        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1))
+        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
+            left.checked_sub(1)
+        })
         .is_ok();
     let backtrace = is_looked_at.then(|| Backtrace::force_capture().to_string());
     if backtrace.as_deref().is_some_and(is_falling_asleep) {
@@ -119,12 +126,20 @@ impl Allocated {
         IS_COUNTING.store(false, Ordering::SeqCst);
         let counted = THREADS.iter().zip(&COUNTS);
         let counted = counted.map(|(thread, count)| {
-            (thread.load(Ordering::Relaxed), count.load(Ordering::Relaxed))
+            (
+                thread.load(Ordering::Relaxed),
+                count.load(Ordering::Relaxed),
+            )
         });
-        let named = counted.filter(|(_, count)| *count > 0).map(|(thread, count)| {
-            let name = std::fs::read_to_string(format!("/proc/self/task/{thread}/comm"));
-            (name.unwrap_or_else(|_| "gone".into()).trim().to_owned(), count)
-        });
+        let named = counted
+            .filter(|(_, count)| *count > 0)
+            .map(|(thread, count)| {
+                let name = std::fs::read_to_string(format!("/proc/self/task/{thread}/comm"));
+                (
+                    name.unwrap_or_else(|_| "gone".into()).trim().to_owned(),
+                    count,
+                )
+            });
         Allocated(named.collect())
     }
 
@@ -150,11 +165,19 @@ fn plain(cx: &mut Cx) -> Step {
 
 fn load(cx: &mut Cx<Reads<NoteId>, Writes<Note>, Uses<Notes>>) -> Step {
     let id = *cx.get(NoteId);
-    cx.need(cx.on(Notes).query_opt("SELECT id, body FROM notes WHERE id = ?1").bind(id).into(Note))
+    cx.need(
+        cx.on(Notes)
+            .query_opt("SELECT id, body FROM notes WHERE id = ?1")
+            .bind(id)
+            .into(Note),
+    )
 }
 
 fn show(cx: &mut Cx<Reads<Note>>) -> Step {
-    let (_, body) = cx.get(Note).as_ref().or_fail(NotFound, "note", cx.param("id"))?;
+    let (_, body) = cx
+        .get(Note)
+        .as_ref()
+        .or_fail(NotFound, "note", cx.param("id"))?;
     cx.text(body)
 }
 
@@ -167,7 +190,11 @@ fn plain_boxed(cx: &mut Cx) -> Step {
 /// The plant on the worker: a result too large for the buffer that is kept, so that the worker has
 /// to grow one for each request.
 fn load_large(cx: &mut Cx<Reads<()>, Writes<Large>, Uses<Notes>>) -> Step {
-    cx.need(cx.on(Notes).query_opt("SELECT 7, zeroblob(100000)").into(Large))
+    cx.need(
+        cx.on(Notes)
+            .query_opt("SELECT 7, zeroblob(100000)")
+            .into(Large),
+    )
 }
 
 fn show_large(cx: &mut Cx<Reads<Large>>) -> Step {
@@ -187,8 +214,9 @@ struct Load {
 
 impl Load {
     fn new(address: SocketAddr, target: &str, connections: usize, depth: usize) -> Load {
-        let mut streams: Vec<TcpStream> =
-            (0..connections).map(|_| TcpStream::connect(address).unwrap()).collect();
+        let mut streams: Vec<TcpStream> = (0..connections)
+            .map(|_| TcpStream::connect(address).unwrap())
+            .collect();
         let request = format!("GET {target} HTTP/1.1\r\nHost: test\r\n\r\n");
         for stream in &streams {
             stream.set_nodelay(true).unwrap();
@@ -197,7 +225,11 @@ impl Load {
         streams[0].write_all(request.as_bytes()).unwrap();
         let mut first = [0; 4096];
         let len = streams[0].read(&mut first).unwrap();
-        assert!(first.starts_with(b"HTTP/1.1 200 OK\r\n"), "{}", first[..len].escape_ascii());
+        assert!(
+            first.starts_with(b"HTTP/1.1 200 OK\r\n"),
+            "{}",
+            first[..len].escape_ascii()
+        );
         Load {
             streams,
             requests: request.repeat(depth).into_bytes(),
@@ -246,11 +278,17 @@ fn a_warm_request_allocates_nothing() {
         .get("/plain", chain(plain).deadline(patient))
         .get("/notes/{id}", chain(load).then(show).deadline(patient))
         .get("/boxed", chain(plain_boxed).deadline(patient))
-        .get("/large", chain(load_large).then(show_large).deadline(patient))
+        .get(
+            "/large",
+            chain(load_large).then(show_large).deadline(patient),
+        )
         .build()
         .unwrap();
     let server = Server::start_with(routes, |engine| engine.trace(TraceMode::Slow));
-    IS_TRACING.store(std::env::var_os("CUTAWAY_BACKTRACE_ALLOCATIONS").is_some(), Ordering::SeqCst);
+    IS_TRACING.store(
+        std::env::var_os("CUTAWAY_BACKTRACE_ALLOCATIONS").is_some(),
+        Ordering::SeqCst,
+    );
 
     for (target, connections, depth) in [
         ("/plain", 1, 1),

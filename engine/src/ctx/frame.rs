@@ -169,7 +169,7 @@ impl Frame {
 
     /// The effect that was asked for.
     pub(crate) fn need(&self) -> Option<EffectRecord<'_>> {
-        // SAFETY: the record is borrowed no longer than the frame.
+        // SAFETY: by 5, the record being borrowed no longer than the frame.
         (self.need.get()).map(|kept| unsafe { kept.record() })
     }
 
@@ -196,7 +196,7 @@ impl Frame {
     pub(crate) fn forget_need(&mut self) -> EffectRecord<'_> {
         self.marks.set(Marks::default());
         let kept = self.need.take().expect("an effect was asked for");
-        // SAFETY: the record is borrowed no longer than the frame.
+        // SAFETY: by 5, the record being borrowed no longer than the frame.
         unsafe { kept.record() }
     }
 
@@ -427,7 +427,7 @@ impl KeptEffect {
     /// # Safety
     /// `'r` ends before the frame's request does. By 5 what the record borrows lasts so long.
     unsafe fn record<'r>(self) -> EffectRecord<'r> {
-        // SAFETY: `of`, the only constructor, has initialised it.
+        // SAFETY: by 5, and `of`, the only constructor, has initialised it.
         unsafe { self.0.assume_init() }
     }
 }

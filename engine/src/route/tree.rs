@@ -168,9 +168,14 @@ impl<T> Tree<T> {
 /// costs more than the comparison.
 #[inline]
 fn begins_with(path: &[u8], text: &[u8]) -> bool {
-    let Some(path) = path.get(..text.len()) else { return false };
+    let Some(path) = path.get(..text.len()) else {
+        return false;
+    };
     let (path_words, path_rest) = path.as_chunks::<8>();
     let (text_words, text_rest) = text.as_chunks::<8>();
-    path_words.iter().zip(text_words).all(|(a, b)| u64::from_ne_bytes(*a) == u64::from_ne_bytes(*b))
+    path_words
+        .iter()
+        .zip(text_words)
+        .all(|(a, b)| u64::from_ne_bytes(*a) == u64::from_ne_bytes(*b))
         && path_rest.iter().zip(text_rest).all(|(a, b)| a == b)
 }

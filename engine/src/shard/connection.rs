@@ -81,11 +81,12 @@ pub(super) enum Ending {
 }
 
 /// A place in the order of replies.
+#[derive(Clone, Copy, Debug)]
 pub(super) enum Reply {
     /// The request is being worked on.
     Owed(Ticket),
-    /// Its reply is encoded and waits for the earlier ones.
-    Held(HeldReply),
+    /// Its reply is encoded and waits for the earlier ones; a key of the shard's held replies.
+    Held(usize),
 }
 
 /// An encoded reply that waits for its turn.
@@ -258,8 +259,14 @@ impl Connection {
         let can_grow = self.outbox.back().is_some_and(|last| last.body.is_empty());
         if !can_grow {
             let head = spare.take();
-            self.outbox.push_back(SendBuffer { head, body: Bytes::new(), sent_bytes: 0 });
+            self.outbox.push_back(SendBuffer {
+                head,
+                body: Bytes::new(),
+                sent_bytes: 0,
+            });
         }
-        self.outbox.back_mut().expect("one was pushed where there was none")
+        self.outbox
+            .back_mut()
+            .expect("one was pushed where there was none")
     }
 }

@@ -8,8 +8,9 @@ use std::sync::Arc;
 
 use cutaway_reactor::{Backend, Errno, ListenerId, Ring, Socket, Ticket};
 use cutaway_scheduler::{Clock, Nanos, ReadyQueue, Wheel};
+use slab::Slab;
 
-use super::connection::{Close, Connection, Upload};
+use super::connection::{Close, Connection, HeldReply, Upload};
 use super::request::{Phase, Request};
 use super::spare::SpareBuffers;
 use super::stats::ShardStats;
@@ -54,10 +55,13 @@ pub(crate) struct Core<B: Backend> {
     pub(super) limits: Limits,
     /// Counted twice: across the shards at their start, and on this shard for each use, because an
     /// atomic count would be a cache line that all shards write.
+    #[expect(clippy::redundant_allocation, reason = "two counts, as said above")]
     pub(super) routes: Rc<Arc<BuiltRoutes>>,
     pub(super) listening: Vec<Listening>,
     pub(super) connections: Table<Connection>,
     pub(super) requests: Table<Box<Request>>,
+    /// Encoded replies that wait for earlier ones; their places stand in the pipelines.
+    pub(super) held: Slab<HeldReply>,
     pub(super) ready: ReadyQueue<Ticket>,
     pub(super) timers: Wheel<TimerItem>,
     pub(super) effects: Vec<SqliteEffects<B::Port<SqliteJob>>>,
@@ -75,8 +79,10 @@ pub(crate) struct Core<B: Backend> {
     // Kept to be used again, so that a warm shard allocates nothing.
     pub(super) fields: Vec<FieldSpan>,
     pub(super) spare_dirty: Vec<Ticket>,
+    #[expect(clippy::vec_box, reason = "the boxes are what is used again")]
     pub(super) spare_requests: Vec<Box<Request>>,
     pub(super) spare_buffers: SpareBuffers,
+    #[expect(clippy::vec_box, reason = "the boxes are what is used again")]
     pub(super) spare_uploads: Vec<Box<Upload>>,
     pub(super) fired: Vec<TimerItem>,
 }
@@ -98,6 +104,7 @@ impl<B: Backend> Core<B> {
             timers: Wheel::new(timer_count_max),
             connections: Table::new(limits.connections_max + TURNED_AWAY_MAX),
             requests: Table::new(limits.requests_max),
+            held: Slab::new(),
             clock,
             limits,
             routes: Rc::new(routes),
@@ -138,7 +145,10 @@ impl<B: Backend> Core<B> {
 
     pub(super) fn listen(&mut self, ring: &mut B::Ring, id: ListenerId) {
         ring.accept(id, Self::listener_ticket(self.listening.len()));
-        self.listening.push(Listening { id, is_accepting: true });
+        self.listening.push(Listening {
+            id,
+            is_accepting: true,
+        });
     }
 
     /// Listeners have no table: their tickets are their places in the list.
@@ -168,7 +178,8 @@ impl<B: Backend> Core<B> {
             Err(_) => {
                 self.stats.accept_failed_count += 1;
                 if !more {
-                    self.timers.arm(self.reading + ACCEPT_PAUSE, TimerItem::Accept(index));
+                    self.timers
+                        .arm(self.reading + ACCEPT_PAUSE, TimerItem::Accept(index));
                 }
             }
         }
@@ -185,7 +196,10 @@ impl<B: Backend> Core<B> {
     fn open(&mut self, ring: &mut B::Ring, socket: Socket) {
         self.stats.accepted_count += 1;
         let is_over = self.connections.len() >= self.limits.connections_max;
-        match self.connections.insert(Connection::new(socket, self.reading)) {
+        match self
+            .connections
+            .insert(Connection::new(socket, self.reading))
+        {
             Ok(ticket) => {
                 if is_over {
                     self.turn_away(ticket);
@@ -237,10 +251,16 @@ impl<B: Backend> Core<B> {
             self.stats.stale_count += 1;
             return;
         };
-        let Phase::Parked(parked) = &mut request.phase else { return };
+        let Phase::Parked(parked) = &mut request.phase else {
+            return;
+        };
         parked.timer = None;
         self.stats.timed_out_count += 1;
-        self.answer_failure(ticket, MarkKind::Expired, Failure::new(Fail::Timeout, "effect", ""));
+        self.answer_failure(
+            ticket,
+            MarkKind::Expired,
+            Failure::new(Fail::Timeout, "effect", ""),
+        );
     }
 
     /// Whether a turn would find something to do without waiting.
@@ -250,8 +270,15 @@ impl<B: Backend> Core<B> {
 
     /// Tells the workers that the shard is about to block. True where a result is there already.
     pub(super) fn prepare_sleep(&mut self) -> bool {
-        self.job_count > 0
-            && self.effects.iter_mut().fold(false, |any, effects| effects.prepare_sleep() || any)
+        if self.job_count == 0 {
+            return false;
+        }
+        let mut is_ready = false;
+        for effects in &mut self.effects {
+            // Every worker has to be told, also behind one that is ready.
+            is_ready |= effects.prepare_sleep();
+        }
+        is_ready
     }
 
     /// Whether the shard has nothing that moves: only then may it nap.
@@ -300,6 +327,9 @@ impl<B: Backend> Core<B> {
         self.drain_until.is_some()
             && self.connections.is_empty()
             && self.job_count == 0
-            && self.listening.iter().all(|listening| !listening.is_accepting)
+            && self
+                .listening
+                .iter()
+                .all(|listening| !listening.is_accepting)
     }
 }

@@ -128,6 +128,10 @@ impl Bell {
 
     /// Ready once the eventfd's counter is above zero, and sets it to zero.
     async fn rung(&self) -> io::Result<()> {
-        self.file.read_at(0, 8).await.map(drop).map_err(io::Error::from)
+        self.file
+            .read_at(0, 8)
+            .await
+            .map(drop)
+            .map_err(io::Error::from)
     }
 }

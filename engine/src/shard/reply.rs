@@ -6,14 +6,15 @@ use std::rc::Rc;
 use bytes::Bytes;
 use cutaway_reactor::{Backend, Ticket};
 use cutaway_scheduler::{Clock, Nanos};
+use slab::Slab;
 
 use super::connection::{Close, Connection, Ending, HeldReply, Reply};
 use super::core::Core;
 use super::request::{Phase, Request};
 use super::spare::SpareBuffers;
 use crate::effect::sqlite::SqlFinished;
-use crate::http::encode::{self, ConnectionField, FieldName, FieldValue, ResponseHead};
 use crate::error;
+use crate::http::encode::{self, ConnectionField, FieldName, FieldValue, ResponseHead};
 use crate::http::{Method, Refusal, Version};
 use crate::response::{Body, ResponseView};
 use crate::step::{Fail, Failure};
@@ -29,7 +30,9 @@ impl<B: Backend> Core<B> {
     /// Fails a request from outside its steps, and answers it.
     pub(super) fn answer_failure(&mut self, ticket: Ticket, kind: MarkKind, failure: Failure) {
         let routes = Rc::clone(&self.routes);
-        let Some(request) = self.requests.get_mut(ticket) else { return };
+        let Some(request) = self.requests.get_mut(ticket) else {
+            return;
+        };
         match request.route {
             Some(index) => {
                 let _ = request.context.fail(routes.route(index), failure);
@@ -44,7 +47,9 @@ impl<B: Backend> Core<B> {
     pub(super) fn answer(&mut self, ticket: Ticket, kind: MarkKind) {
         self.refresh_date();
         let is_draining = self.drain_until.is_some();
-        let Some(request) = self.requests.get_mut(ticket) else { return };
+        let Some(request) = self.requests.get_mut(ticket) else {
+            return;
+        };
         let connection_ticket = request.connection;
         let Some(connection) = self.connections.get_mut(connection_ticket) else {
             debug_assert!(false, "a request outlived its connection");
@@ -54,17 +59,30 @@ impl<B: Backend> Core<B> {
         let response = request.context.response();
         let status = response.status();
         // `which` says something only of a panic: the step.
-        let step = if kind == MarkKind::Panicked { request.context.step() as u8 } else { 0 };
-        request.timeline.stamp(kind, self.reading, step, u64::from(status.code()));
+        let step = if kind == MarkKind::Panicked {
+            request.context.step() as u8
+        } else {
+            0
+        };
+        request
+            .timeline
+            .stamp(kind, self.reading, step, u64::from(status.code()));
         self.stats.reply_count[usize::from(status.code() / 100)] += 1;
-        let keep_alive = request.keep_alive && !is_draining;
+        // A draining connection ends with the last reply it owes, and only that one says so.
+        let is_last =
+            matches!(connection.pipeline.back(), Some(Reply::Owed(last)) if *last == ticket);
+        if is_draining && is_last {
+            connection.has_last_request = true;
+        }
+        let keep_alive = request.keep_alive && !(is_draining && is_last);
         let field = match (keep_alive, request.version) {
             (false, _) => ConnectionField::Close,
             (true, Version::Http10) => ConnectionField::KeepAlive,
             (true, Version::Http11) => ConnectionField::Silent,
         };
 
-        let is_next = matches!(connection.pipeline.front(), Some(Reply::Owed(next)) if *next == ticket);
+        let is_next =
+            matches!(connection.pipeline.front(), Some(Reply::Owed(next)) if *next == ticket);
         let mut held = Vec::new();
         let out = if is_next {
             &mut connection.output(&mut self.spare_buffers).head
@@ -80,8 +98,12 @@ impl<B: Backend> Core<B> {
 
         self.reading = self.clock.now();
         let now = self.reading;
-        request.timeline.stamp(MarkKind::Encoded, now, 0, (head_bytes + body.len()) as u64);
-        let mut departure = self.recorder.fold(&request.timeline, &request.exchange(status.code()));
+        request
+            .timeline
+            .stamp(MarkKind::Encoded, now, 0, (head_bytes + body.len()) as u64);
+        let mut departure = self
+            .recorder
+            .fold(&request.timeline, &request.exchange(status.code()));
         if is_next {
             connection.pipeline.pop_front();
             connection.encoded_bytes += (head_bytes + body.len()) as u64;
@@ -90,18 +112,22 @@ impl<B: Backend> Core<B> {
             }
             departure.release(now, connection.encoded_bytes);
             connection.departures.push_back(departure);
-            connection.release_held(&mut self.spare_buffers, now);
+            connection.release_held(&mut self.held, &mut self.spare_buffers, now);
         } else {
-            let held = HeldReply { head: held, body, departure: Some(departure) };
+            let held = HeldReply {
+                head: held,
+                body,
+                departure: Some(departure),
+            };
             for reply in &mut connection.pipeline {
                 if matches!(reply, Reply::Owed(owed) if *owed == ticket) {
-                    *reply = Reply::Held(held);
+                    *reply = Reply::Held(self.held.insert(held));
                     break;
                 }
             }
         }
         // The connection ends with the reply to its last request, or with the one that says so.
-        if (connection.has_last_request || is_draining) && connection.pipeline.is_empty() {
+        if connection.has_last_request && connection.pipeline.is_empty() {
             let reason = match connection.refused {
                 Some(reason) => reason,
                 None if is_draining => Close::Draining,
@@ -115,10 +141,14 @@ impl<B: Backend> Core<B> {
 
     /// Ends a request's context. Its slot is free at once, unless a worker still has its job.
     fn end_request(&mut self, ticket: Ticket) {
-        let Some(request) = self.requests.get_mut(ticket) else { return };
+        let Some(request) = self.requests.get_mut(ticket) else {
+            return;
+        };
         let effects = &mut self.effects;
         let resource = request.resource;
-        request.context.end(|buffer| effects[usize::from(resource)].recycle(buffer));
+        request
+            .context
+            .end(|buffer| effects[usize::from(resource)].recycle(buffer));
         match std::mem::replace(&mut request.phase, Phase::Answered) {
             Phase::Parked(parked) => {
                 if let Some(timer) = parked.timer {
@@ -126,7 +156,9 @@ impl<B: Backend> Core<B> {
                 }
                 self.effects[usize::from(resource)].cancel(parked.job);
             }
-            Phase::Resuming(SqlFinished { result: Ok(buffer), .. }) => {
+            Phase::Resuming(SqlFinished {
+                result: Ok(buffer), ..
+            }) => {
                 self.effects[usize::from(resource)].recycle(buffer);
                 self.free_request(ticket);
             }
@@ -143,10 +175,13 @@ impl<B: Backend> Core<B> {
     /// The connection of a request is gone: nobody waits for its reply.
     pub(super) fn cancel(&mut self, ticket: Ticket, ending: TimelineEnding) {
         let now = self.reading;
-        let Some(request) = self.requests.get_mut(ticket) else { return };
+        let Some(request) = self.requests.get_mut(ticket) else {
+            return;
+        };
         self.stats.cancelled_count += 1;
         let timeline = std::mem::take(&mut request.timeline);
-        self.recorder.abandon(&timeline, &request.exchange(0), ending, now);
+        self.recorder
+            .abandon(&timeline, &request.exchange(0), ending, now);
         request.timeline = timeline;
         self.end_request(ticket);
     }
@@ -211,7 +246,9 @@ impl<B: Backend> Core<B> {
     }
 
     fn refuse_last(&mut self, ticket: Ticket, reason: Close, failure: Failure) {
-        let Some(connection) = self.connections.get_mut(ticket) else { return };
+        let Some(connection) = self.connections.get_mut(ticket) else {
+            return;
+        };
         connection.has_last_request = true;
         connection.refused = Some(reason);
         connection.upload = None;
@@ -232,14 +269,22 @@ impl<B: Backend> Core<B> {
     pub(super) fn refuse_preformatted(&mut self, ticket: Ticket, keep_alive: bool) {
         self.refresh_date();
         let now = self.reading;
-        let Some(connection) = self.connections.get_mut(ticket) else { return };
+        let Some(connection) = self.connections.get_mut(ticket) else {
+            return;
+        };
         self.stats.refused_slot_count += 1;
         self.stats.reply_count[5] += 1;
         let mut head = self.spare_buffers.take();
         encode::overloaded(&mut head, &self.date, keep_alive);
-        let held = HeldReply { head, body: Bytes::new(), departure: None };
-        connection.pipeline.push_back(Reply::Held(held));
-        connection.release_held(&mut self.spare_buffers, now);
+        let held = HeldReply {
+            head,
+            body: Bytes::new(),
+            departure: None,
+        };
+        connection
+            .pipeline
+            .push_back(Reply::Held(self.held.insert(held)));
+        connection.release_held(&mut self.held, &mut self.spare_buffers, now);
         if !keep_alive && connection.pipeline.is_empty() {
             let reason = connection.refused.unwrap_or(Close::NotKeptAlive);
             connection.end_after_replies(reason);
@@ -258,7 +303,11 @@ impl<B: Backend> Core<B> {
     }
 
     /// Puts a request into the table and into its connection's order of replies.
-    pub(super) fn keep_request(&mut self, connection: Ticket, request: Box<Request>) -> Option<Ticket> {
+    pub(super) fn keep_request(
+        &mut self,
+        connection: Ticket,
+        request: Box<Request>,
+    ) -> Option<Ticket> {
         self.stats.request_count += 1;
         let connection = self.connections.get_mut(connection)?;
         match self.requests.insert(request) {
@@ -276,9 +325,10 @@ impl<B: Backend> Core<B> {
 
 impl Connection {
     /// Releases the encoded replies that are first in order now.
-    fn release_held(&mut self, spare: &mut SpareBuffers, now: Nanos) {
-        while let Some(Reply::Held(_)) = self.pipeline.front() {
-            let Some(Reply::Held(held)) = self.pipeline.pop_front() else { return };
+    fn release_held(&mut self, held: &mut Slab<HeldReply>, spare: &mut SpareBuffers, now: Nanos) {
+        while let Some(Reply::Held(key)) = self.pipeline.front() {
+            let held = held.remove(*key);
+            self.pipeline.pop_front();
             let output = self.output(spare);
             output.head.extend_from_slice(&held.head);
             let len = held.head.len() + held.body.len();
@@ -334,7 +384,9 @@ fn write_response(
         return Bytes::new();
     }
     match body {
-        Body::Static(content) if content.len() > BODY_BYTES_COPIED_MAX => Bytes::from_static(content),
+        Body::Static(content) if content.len() > BODY_BYTES_COPIED_MAX => {
+            Bytes::from_static(content)
+        }
         Body::Bytes(content) if content.len() > BODY_BYTES_COPIED_MAX => content.clone(),
         _ => {
             out.extend_from_slice(content);

@@ -10,12 +10,18 @@ pub(super) struct SpareBuffers(Vec<Vec<u8>>);
 impl SpareBuffers {
     /// The buffers of a shard that has served nothing yet.
     pub fn new() -> SpareBuffers {
-        SpareBuffers((0..BUFFERS_COUNT).map(|_| Vec::with_capacity(BUFFER_BYTES)).collect())
+        SpareBuffers(
+            (0..BUFFERS_COUNT)
+                .map(|_| Vec::with_capacity(BUFFER_BYTES))
+                .collect(),
+        )
     }
 
     /// An empty buffer.
     pub fn take(&mut self) -> Vec<u8> {
-        self.0.pop().unwrap_or_else(|| Vec::with_capacity(BUFFER_BYTES))
+        self.0
+            .pop()
+            .unwrap_or_else(|| Vec::with_capacity(BUFFER_BYTES))
     }
 
     /// Keeps a buffer for its next use.

@@ -30,7 +30,11 @@ pub struct Shard<B: Backend> {
 impl<B: Backend> Shard<B> {
     /// A shard that serves what its ring's `listeners` accept.
     pub(crate) fn new(ring: B::Ring, core: Core<B>, listeners: &[ListenerId]) -> Shard<B> {
-        let mut shard = Shard { ring, core, carried: (0, Nanos::ZERO) };
+        let mut shard = Shard {
+            ring,
+            core,
+            carried: (0, Nanos::ZERO),
+        };
         for &listener in listeners {
             shard.core.listen(&mut shard.ring, listener);
         }
@@ -99,7 +103,9 @@ impl<B: Backend> Shard<B> {
     /// first seen. False where nothing is left for this turn to do.
     fn reap(&mut self, entered_at: Nanos, left: &mut usize, turn: &mut Turn) -> bool {
         while *left > 0 && self.core.ready.len() < self.core.limits.batch_max {
-            let Some(completion) = self.ring.pop() else { break };
+            let Some(completion) = self.ring.pop() else {
+                break;
+            };
             let reaped_at = match self.carried {
                 (0, _) => entered_at,
                 (_, carried_at) => carried_at,
@@ -118,18 +124,35 @@ impl<B: Backend> Shard<B> {
 
     fn take(&mut self, completion: Completion, reaped_at: Nanos) {
         match completion {
-            Completion::Received { owner, received: Received::Bytes(lease), more } => {
+            Completion::Received {
+                owner,
+                received: Received::Bytes(lease),
+                more,
+            } => {
                 self.core.receive(owner, self.ring.bytes(&lease), reaped_at);
                 self.ring.release(lease);
                 if !more {
-                    self.core.on_receive_ended(owner, &Received::Cancelled, false);
+                    self.core
+                        .on_receive_ended(owner, &Received::Cancelled, false);
                 }
             }
-            Completion::Received { owner, received, more } => {
+            Completion::Received {
+                owner,
+                received,
+                more,
+            } => {
                 self.core.on_receive_ended(owner, &received, more);
             }
-            Completion::Sent { owner, buffer, result } => self.core.on_sent(owner, buffer, result),
-            Completion::Accepted { owner, result, more } => {
+            Completion::Sent {
+                owner,
+                buffer,
+                result,
+            } => self.core.on_sent(owner, buffer, result),
+            Completion::Accepted {
+                owner,
+                result,
+                more,
+            } => {
                 self.core.on_accepted(&mut self.ring, owner, result, more);
             }
             Completion::Closed { owner } => self.core.on_closed(owner),

@@ -28,7 +28,10 @@ impl Client {
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
-        Client { stream, unread: Vec::new() }
+        Client {
+            stream,
+            unread: Vec::new(),
+        }
     }
 
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
@@ -58,18 +61,34 @@ impl Client {
     /// The next response to a request of this method.
     pub fn response_to(&mut self, method: &str) -> Response {
         let head_len = loop {
-            if let Some(at) = self.unread.windows(4).position(|window| window == b"\r\n\r\n") {
+            if let Some(at) = self
+                .unread
+                .windows(4)
+                .position(|window| window == b"\r\n\r\n")
+            {
                 break at + 4;
             }
-            assert!(self.fill(), "the connection ended before a response: {:?}", self.so_far());
+            assert!(
+                self.fill(),
+                "the connection ended before a response: {:?}",
+                self.so_far()
+            );
         };
         let head = self.unread[..head_len].to_vec();
         let mut response = Response::of_head(std::str::from_utf8(&head).unwrap());
         let has_body =
             method != "HEAD" && response.status >= 200 && ![204, 304].contains(&response.status);
-        let len = if has_body { response.content_length() } else { 0 };
+        let len = if has_body {
+            response.content_length()
+        } else {
+            0
+        };
         while self.unread.len() < head_len + len {
-            assert!(self.fill(), "the connection ended inside a body: {:?}", self.so_far());
+            assert!(
+                self.fill(),
+                "the connection ended inside a body: {:?}",
+                self.so_far()
+            );
         }
         response.body = self.unread[head_len..head_len + len].to_vec();
         self.unread.drain(..head_len + len);
@@ -114,14 +133,19 @@ impl Response {
     fn of_head(head: &str) -> Response {
         let mut lines = head.strip_suffix("\r\n\r\n").unwrap().split("\r\n");
         let line = lines.next().unwrap();
-        let code = line.strip_prefix("HTTP/1.1 ").unwrap_or_else(|| panic!("{line:?}"));
+        let code = line
+            .strip_prefix("HTTP/1.1 ")
+            .unwrap_or_else(|| panic!("{line:?}"));
         assert_eq!(code.as_bytes()[3], b' ', "{line:?}");
         let fields = lines.map(|line| {
             let (name, value) = line.split_once(": ").unwrap_or_else(|| panic!("{line:?}"));
             (name.to_ascii_lowercase(), value.to_owned())
         });
-        let response =
-            Response { status: code[..3].parse().unwrap(), fields: fields.collect(), body: Vec::new() };
+        let response = Response {
+            status: code[..3].parse().unwrap(),
+            fields: fields.collect(),
+            body: Vec::new(),
+        };
         if response.status >= 200 {
             response.check_fields();
         }
@@ -131,22 +155,36 @@ impl Response {
     /// What holds of every final response.
     fn check_fields(&self) {
         for (name, _) in &self.fields {
-            let count = self.fields.iter().filter(|(other, _)| other == name).count();
+            let count = self
+                .fields
+                .iter()
+                .filter(|(other, _)| other == name)
+                .count();
             assert_eq!(count, 1, "{name} is repeated: {self:?}");
         }
         // A server with a clock MUST send Date in 2xx, 3xx and 4xx (RFC 9110 section 6.6.1).
-        let date = self.field("date").unwrap_or_else(|| panic!("no Date: {self:?}"));
+        let date = self
+            .field("date")
+            .unwrap_or_else(|| panic!("no Date: {self:?}"));
         assert!(date.len() == 29 && date.ends_with(" GMT"), "{date}");
         let is_bodyless = matches!(self.status, 204 | 304);
-        assert_eq!(self.field("content-length").is_none(), is_bodyless, "{self:?}");
+        assert_eq!(
+            self.field("content-length").is_none(),
+            is_bodyless,
+            "{self:?}"
+        );
     }
 
     pub fn field(&self, name: &str) -> Option<&str> {
-        self.fields.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+        self.fields
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.as_str())
     }
 
     pub fn content_length(&self) -> usize {
-        self.field("content-length").map_or(0, |length| length.parse().unwrap())
+        self.field("content-length")
+            .map_or(0, |length| length.parse().unwrap())
     }
 
     pub fn text(&self) -> &str {
@@ -160,7 +198,11 @@ impl Response {
 
     /// The body of a problem (RFC 9457), once it was found to be one of this status.
     pub fn problem(&self) -> serde_json::Value {
-        assert_eq!(self.field("content-type"), Some("application/problem+json"), "{self:?}");
+        assert_eq!(
+            self.field("content-type"),
+            Some("application/problem+json"),
+            "{self:?}"
+        );
         let problem: serde_json::Value = serde_json::from_slice(&self.body).unwrap();
         assert_eq!(problem["status"], self.status, "{problem}");
         assert!(problem["title"].is_string(), "{problem}");

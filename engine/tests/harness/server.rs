@@ -25,7 +25,10 @@ impl Server {
             .shards(1)
             .trace(TraceMode::Off);
         let running = set_up(engine).start().unwrap();
-        Server { address: running.address(), running }
+        Server {
+            address: running.address(),
+            running,
+        }
     }
 
     /// Drains the server and says what its first shard has counted.
