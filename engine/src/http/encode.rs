@@ -5,6 +5,7 @@
 
 use super::date::ImfFixdate;
 use super::status::Status;
+use super::{Method, Version};
 
 /// A field name: a token (RFC 9110 section 5.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -81,6 +82,25 @@ pub enum ConnectionField {
     KeepAlive,
 }
 
+impl ConnectionField {
+    /// What is said to a client of this version of a connection that stays open or does not.
+    pub const fn of(keep_alive: bool, version: Version) -> ConnectionField {
+        match (keep_alive, version) {
+            (false, _) => ConnectionField::Close,
+            (true, Version::Http10) => ConnectionField::KeepAlive,
+            (true, Version::Http11) => ConnectionField::Silent,
+        }
+    }
+
+    const fn line_before(self) -> &'static [u8] {
+        match self {
+            ConnectionField::Silent => b"",
+            ConnectionField::Close => b"\r\nConnection: close",
+            ConnectionField::KeepAlive => b"\r\nConnection: keep-alive",
+        }
+    }
+}
+
 /// A response's head.
 #[derive(Clone, Copy, Debug)]
 pub struct ResponseHead<'a> {
@@ -112,11 +132,7 @@ impl ResponseHead<'_> {
         }
         out.extend_from_slice(b"Date: ");
         out.extend_from_slice(self.date);
-        match self.connection {
-            ConnectionField::Silent => {}
-            ConnectionField::Close => out.extend_from_slice(b"\r\nConnection: close"),
-            ConnectionField::KeepAlive => out.extend_from_slice(b"\r\nConnection: keep-alive"),
-        }
+        out.extend_from_slice(self.connection.line_before());
         if let Some(content_type) = self.content_type {
             out.extend_from_slice(b"\r\nContent-Type: ");
             out.extend_from_slice(content_type.0.as_bytes());
@@ -144,7 +160,12 @@ pub fn end(out: &mut Vec<u8>) {
 }
 
 /// Appends a whole refusal for a machine that is full: no lookup, no formatting, no allocation.
-pub fn overloaded(out: &mut Vec<u8>, date: &ImfFixdate, keep_alive: bool) {
+pub fn overloaded(
+    out: &mut Vec<u8>,
+    date: &ImfFixdate,
+    connection: ConnectionField,
+    method: Method,
+) {
     const BODY: &[u8] = br#"{"title":"Service Unavailable","status":503,"detail":"overloaded"}"#;
     const { assert!(BODY.len() == 66, "the length below is the body's") };
     out.extend_from_slice(
@@ -152,11 +173,12 @@ pub fn overloaded(out: &mut Vec<u8>, date: &ImfFixdate, keep_alive: bool) {
           Content-Type: application/problem+json\r\nContent-Length: 66\r\nDate: ",
     );
     out.extend_from_slice(date);
-    if !keep_alive {
-        out.extend_from_slice(b"\r\nConnection: close");
-    }
+    out.extend_from_slice(connection.line_before());
     out.extend_from_slice(b"\r\n\r\n");
-    out.extend_from_slice(BODY);
+    // Content behind the answer to a HEAD would be read as the next answer.
+    if method != Method::Head {
+        out.extend_from_slice(BODY);
+    }
 }
 
 /// Appends a number; core's formatting would cost four times as much here.

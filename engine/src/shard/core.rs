@@ -3,6 +3,7 @@
 //! The ring stands apart so that received bytes, which live in the ring's buffers, can be parsed in
 //! place: a turn reads from the ring while it changes the core.
 
+use std::num::NonZeroU32;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -16,7 +17,8 @@ use super::spare::SpareBuffers;
 use super::stats::ShardStats;
 use super::table::Table;
 use crate::effect::sqlite::{SqliteEffects, SqliteJob};
-use crate::http::FieldSpan;
+use crate::http::{FieldSpan, Method};
+use crate::http::encode::ConnectionField;
 use crate::http::date::{ImfFixdate, imf_fixdate};
 use crate::limits::Limits;
 use crate::routes::BuiltRoutes;
@@ -45,6 +47,9 @@ const ACCEPT_PAUSE: Nanos = Nanos::from_millis(100);
 
 /// How many connections beyond the limit are told so at once; more are closed without a word.
 const TURNED_AWAY_MAX: usize = 64;
+
+/// Names no connection: whose socket is closed before it was one.
+const NOBODY: Ticket = Ticket::new(u32::MAX, NonZeroU32::MIN);
 
 /// A shard without its ring.
 pub(crate) struct Core<B: Backend> {
@@ -153,7 +158,7 @@ impl<B: Backend> Core<B> {
 
     /// Listeners have no table: their tickets are their places in the list.
     fn listener_ticket(index: usize) -> Ticket {
-        Ticket::new(index as u32, std::num::NonZeroU32::MIN)
+        Ticket::new(index as u32, NonZeroU32::MIN)
     }
 
     pub(super) fn on_accepted(
@@ -211,7 +216,7 @@ impl<B: Backend> Core<B> {
             Err(mut connection) => {
                 self.stats.closed_count[Close::TooMany as usize] += 1;
                 if let Some(socket) = connection.socket.take() {
-                    ring.close(socket, Self::listener_ticket(0));
+                    ring.close(socket, NOBODY);
                 }
             }
         }
@@ -223,7 +228,7 @@ impl<B: Backend> Core<B> {
             connection.has_last_request = true;
             connection.refused = Some(Close::TooMany);
         }
-        self.refuse_preformatted(ticket, false);
+        self.refuse_preformatted(ticket, ConnectionField::Close, Method::Get);
     }
 
     /// Fires what is due.
@@ -313,6 +318,13 @@ impl<B: Backend> Core<B> {
             }
             self.mark_dirty(ticket);
         }
+    }
+
+    /// The listeners that a drain has stopped accepting from.
+    pub(super) fn stopped_listeners(&self) -> impl Iterator<Item = ListenerId> {
+        let is_draining = self.drain_until.is_some();
+        let stopped = self.listening.iter().filter(move |listening| is_draining && !listening.is_accepting);
+        stopped.map(|listening| listening.id)
     }
 
     /// The drain's deadline has passed: what is still there is cut off.

@@ -71,6 +71,7 @@ pub(crate) async fn drive(
             quiet_beats += 1;
             if let Some(within) = drain_within() {
                 shard.drain(within);
+                stop_listening(shard);
             }
             if shard.is_drained() {
                 return Ok(());
@@ -80,6 +81,14 @@ pub(crate) async fn drive(
             nap(shard, &bell).await?;
             quiet_beats = 0;
         }
+    }
+}
+
+/// Closes the listeners whose accepts have ended, so that new clients are told at once instead of
+/// waiting in a backlog that nobody accepts from.
+fn stop_listening(shard: &mut Shard<Real>) {
+    for listener in shard.core.stopped_listeners() {
+        shard.ring.close_listener(listener);
     }
 }
 

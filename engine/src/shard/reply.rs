@@ -15,7 +15,7 @@ use super::spare::SpareBuffers;
 use crate::effect::sqlite::SqlFinished;
 use crate::error;
 use crate::http::encode::{self, ConnectionField, FieldName, FieldValue, ResponseHead};
-use crate::http::{Method, Refusal, Version};
+use crate::http::{Method, Refusal, Status};
 use crate::response::{Body, ResponseView};
 use crate::step::{Fail, Failure};
 use crate::timeline::{Ending as TimelineEnding, MarkKind};
@@ -25,6 +25,10 @@ use crate::timeline::{Ending as TimelineEnding, MarkKind};
 const BODY_BYTES_COPIED_MAX: usize = 16 * 1024;
 
 const ALLOW: FieldName<'static> = FieldName::new("Allow").expect("a token");
+const RETRY_AFTER: FieldName<'static> = FieldName::new("Retry-After").expect("a token");
+
+/// A machine that is full now is so for moments; one second is the smallest that can be said.
+const RETRY_AFTER_SECONDS: FieldValue<'static> = FieldValue::new("1").expect("a digit");
 
 impl<B: Backend> Core<B> {
     /// Fails a request from outside its steps, and answers it.
@@ -75,11 +79,7 @@ impl<B: Backend> Core<B> {
             connection.has_last_request = true;
         }
         let keep_alive = request.keep_alive && !(is_draining && is_last);
-        let field = match (keep_alive, request.version) {
-            (false, _) => ConnectionField::Close,
-            (true, Version::Http10) => ConnectionField::KeepAlive,
-            (true, Version::Http11) => ConnectionField::Silent,
-        };
+        let field = ConnectionField::of(keep_alive, request.version);
 
         let is_next =
             matches!(connection.pipeline.front(), Some(Reply::Owed(next)) if *next == ticket);
@@ -92,7 +92,12 @@ impl<B: Backend> Core<B> {
         };
         let start = out.len();
         let date = &self.date;
-        let body = write_response(out, &response, date, field, request.method, &request.allow);
+        let extra = Extra {
+            allow: &request.allow,
+            // What a step answers itself is its own affair, fields included.
+            is_to_retry: status == Status::SERVICE_UNAVAILABLE && kind != MarkKind::Answered,
+        };
+        let body = write_response(out, &response, date, field, request.method, &extra);
         let head_bytes = out.len() - start;
         drop(response);
 
@@ -255,7 +260,7 @@ impl<B: Backend> Core<B> {
         connection.inbox.clear();
         let first_byte_at = connection.first_byte_at.take().unwrap_or(self.reading);
         let Some(mut request) = self.vacant_request(ticket) else {
-            self.refuse_preformatted(ticket, false);
+            self.refuse_preformatted(ticket, ConnectionField::Close, Method::Get);
             return;
         };
         self.sequence += 1;
@@ -266,7 +271,12 @@ impl<B: Backend> Core<B> {
     }
 
     /// The machine is full: a reply that needs no slot.
-    pub(super) fn refuse_preformatted(&mut self, ticket: Ticket, keep_alive: bool) {
+    pub(super) fn refuse_preformatted(
+        &mut self,
+        ticket: Ticket,
+        field: ConnectionField,
+        method: Method,
+    ) {
         self.refresh_date();
         let now = self.reading;
         let Some(connection) = self.connections.get_mut(ticket) else {
@@ -275,7 +285,7 @@ impl<B: Backend> Core<B> {
         self.stats.refused_slot_count += 1;
         self.stats.reply_count[5] += 1;
         let mut head = self.spare_buffers.take();
-        encode::overloaded(&mut head, &self.date, keep_alive);
+        encode::overloaded(&mut head, &self.date, field, method);
         let held = HeldReply {
             head,
             body: Bytes::new(),
@@ -285,7 +295,7 @@ impl<B: Backend> Core<B> {
             .pipeline
             .push_back(Reply::Held(self.held.insert(held)));
         connection.release_held(&mut self.held, &mut self.spare_buffers, now);
-        if !keep_alive && connection.pipeline.is_empty() {
+        if field == ConnectionField::Close && connection.pipeline.is_empty() {
             let reason = connection.refused.unwrap_or(Close::NotKeptAlive);
             connection.end_after_replies(reason);
         }
@@ -350,6 +360,14 @@ impl Connection {
     }
 }
 
+/// What the engine itself adds to a response's fields.
+struct Extra<'a> {
+    /// The value of Allow; empty for none.
+    allow: &'a str,
+    /// Whether the client should come again later.
+    is_to_retry: bool,
+}
+
 /// Writes a whole response, but for a large body of shared bytes, which is returned to be sent from
 /// where it lies.
 fn write_response(
@@ -358,7 +376,7 @@ fn write_response(
     date: &[u8; 29],
     connection: ConnectionField,
     method: Method,
-    allow: &str,
+    extra: &Extra<'_>,
 ) -> Bytes {
     let body = response.body();
     let content = body.as_slice();
@@ -370,10 +388,17 @@ fn write_response(
         connection,
     }
     .write(out);
-    if !allow.is_empty()
-        && let Some(allow) = FieldValue::new(allow)
+    if !extra.allow.is_empty()
+        && let Some(allow) = FieldValue::new(extra.allow)
     {
         encode::field(out, ALLOW, allow);
+    }
+    let is_retry_said = || {
+        let mut fields = response.fields();
+        fields.any(|(name, _)| name.as_str().eq_ignore_ascii_case(RETRY_AFTER.as_str()))
+    };
+    if extra.is_to_retry && !is_retry_said() {
+        encode::field(out, RETRY_AFTER, RETRY_AFTER_SECONDS);
     }
     for (name, value) in response.fields() {
         encode::field(out, name, value);
