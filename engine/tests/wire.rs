@@ -1,5 +1,10 @@
 //! The wire on real sockets: what is answered, what is refused, and what becomes of the connection.
 //! Every case is sent whole, byte by byte, and cut at several places; the answers are the same.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test ends where something is not as it should be"
+)]
 #![allow(missing_docs, reason = "the slots and resources of a test")]
 
 use std::collections::BTreeSet;

@@ -17,9 +17,9 @@ use super::spare::SpareBuffers;
 use super::stats::ShardStats;
 use super::table::Table;
 use crate::effect::sqlite::{SqliteEffects, SqliteJob};
-use crate::http::{FieldSpan, Method};
-use crate::http::encode::ConnectionField;
 use crate::http::date::{ImfFixdate, imf_fixdate};
+use crate::http::encode::ConnectionField;
+use crate::http::{FieldSpan, Method};
 use crate::limits::Limits;
 use crate::routes::BuiltRoutes;
 use crate::step::{Fail, Failure};
@@ -323,7 +323,10 @@ impl<B: Backend> Core<B> {
     /// The listeners that a drain has stopped accepting from.
     pub(super) fn stopped_listeners(&self) -> impl Iterator<Item = ListenerId> {
         let is_draining = self.drain_until.is_some();
-        let stopped = self.listening.iter().filter(move |listening| is_draining && !listening.is_accepting);
+        let stopped = self
+            .listening
+            .iter()
+            .filter(move |listening| is_draining && !listening.is_accepting);
         stopped.map(|listening| listening.id)
     }
 
