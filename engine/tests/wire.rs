@@ -671,7 +671,7 @@ fn pipelined_answers_keep_their_order() {
     let scratch = Scratch::new("wire");
     let server = Server::start(routes(&scratch), limits());
     let mut client = Client::connect(server.address);
-    let is_slow = |index: usize| index % 5 == 0;
+    let is_slow = |index: usize| index.is_multiple_of(5);
     let requests: String = (1..=16)
         .map(|index| match is_slow(index - 1) {
             true => get(&format!("/notes/{index}")),
