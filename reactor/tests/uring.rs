@@ -607,7 +607,9 @@ fn the_idle_eventfd_tells_of_completions_only_while_it_is_on() {
     let mut is_told = || {
         let path = format!("/proc/self/fdinfo/{}", event.as_raw_fd());
         let info = std::fs::read_to_string(path).unwrap();
-        let count = info.lines().find_map(|line| line.strip_prefix("eventfd-count:"));
+        let count = info
+            .lines()
+            .find_map(|line| line.strip_prefix("eventfd-count:"));
         let is_told = count.unwrap().trim() != "0";
         is_told && event.read(&mut [0; 8]).is_ok()
     };

@@ -3,6 +3,7 @@
 //! A value that could split a response cannot be written: names and values are checked when they
 //! are made, and there is no other way to hand one over.
 
+use super::Method;
 use super::date::ImfFixdate;
 use super::status::Status;
 
@@ -81,6 +82,17 @@ pub enum ConnectionField {
     KeepAlive,
 }
 
+impl ConnectionField {
+    /// Appends it behind another field's value.
+    fn write(self, out: &mut Vec<u8>) {
+        match self {
+            ConnectionField::Silent => {}
+            ConnectionField::Close => out.extend_from_slice(b"\r\nConnection: close"),
+            ConnectionField::KeepAlive => out.extend_from_slice(b"\r\nConnection: keep-alive"),
+        }
+    }
+}
+
 /// A response's head.
 #[derive(Clone, Copy, Debug)]
 pub struct ResponseHead<'a> {
@@ -112,11 +124,7 @@ impl ResponseHead<'_> {
         }
         out.extend_from_slice(b"Date: ");
         out.extend_from_slice(self.date);
-        match self.connection {
-            ConnectionField::Silent => {}
-            ConnectionField::Close => out.extend_from_slice(b"\r\nConnection: close"),
-            ConnectionField::KeepAlive => out.extend_from_slice(b"\r\nConnection: keep-alive"),
-        }
+        self.connection.write(out);
         if let Some(content_type) = self.content_type {
             out.extend_from_slice(b"\r\nContent-Type: ");
             out.extend_from_slice(content_type.0.as_bytes());
@@ -144,7 +152,14 @@ pub fn end(out: &mut Vec<u8>) {
 }
 
 /// Appends a whole refusal for a machine that is full: no lookup, no formatting, no allocation.
-pub fn overloaded(out: &mut Vec<u8>, date: &ImfFixdate, keep_alive: bool) {
+///
+/// To a HEAD it has no content (<https://www.rfc-editor.org/rfc/rfc9110#section-9.3.2>).
+pub fn overloaded(
+    out: &mut Vec<u8>,
+    date: &ImfFixdate,
+    connection: ConnectionField,
+    method: Method,
+) {
     const BODY: &[u8] = br#"{"title":"Service Unavailable","status":503,"detail":"overloaded"}"#;
     const { assert!(BODY.len() == 66, "the length below is the body's") };
     out.extend_from_slice(
@@ -152,11 +167,11 @@ pub fn overloaded(out: &mut Vec<u8>, date: &ImfFixdate, keep_alive: bool) {
           Content-Type: application/problem+json\r\nContent-Length: 66\r\nDate: ",
     );
     out.extend_from_slice(date);
-    if !keep_alive {
-        out.extend_from_slice(b"\r\nConnection: close");
-    }
+    connection.write(out);
     out.extend_from_slice(b"\r\n\r\n");
-    out.extend_from_slice(BODY);
+    if method != Method::Head {
+        out.extend_from_slice(BODY);
+    }
 }
 
 /// Appends a number; core's formatting would cost four times as much here.

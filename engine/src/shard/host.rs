@@ -71,6 +71,7 @@ pub(crate) async fn drive(
             quiet_beats += 1;
             if let Some(within) = drain_within() {
                 shard.drain(within);
+                stop_listening(shard);
             }
             if shard.is_drained() {
                 return Ok(());
@@ -83,16 +84,22 @@ pub(crate) async fn drive(
     }
 }
 
+/// Closes the listeners whose accepts have ended, so that new clients are told at once instead of
+/// waiting in a backlog that nobody accepts from.
+fn stop_listening(shard: &mut Shard<Real>) {
+    for listener in shard.core.stopped_listeners() {
+        shard.ring.close_listener(listener);
+    }
+}
+
 /// Lets the core sleep until the ring has something for the shard.
 ///
 /// The order is what makes it safe: first the eventfd is registered, then a turn looks at everything
 /// once more. What came before the registration is seen by that turn, what comes after it rings the
 /// bell. A ring may ring for nothing (the stopped heartbeat's last word); then the shard sleeps on.
 async fn nap(shard: &mut Shard<Real>, bell: &Bell) -> io::Result<()> {
-    shard.ring.heartbeat(None);
-    shard.ring.timer(shard.core.next_timer_at());
+    shard.begin_nap();
     shard.ring.register_eventfd()?;
-    shard.core.stats.nap_count += 1;
     loop {
         let turn = shard.turn_with(0)?;
         if turn.completion_count > 0 || turn.has_work {
@@ -103,8 +110,7 @@ async fn nap(shard: &mut Shard<Real>, bell: &Bell) -> io::Result<()> {
         }
     }
     shard.ring.unregister_eventfd()?;
-    shard.ring.timer(None);
-    shard.ring.heartbeat(Some(HEARTBEAT));
+    shard.end_nap(HEARTBEAT);
     Ok(())
 }
 

@@ -194,7 +194,7 @@ impl<B: Backend> Core<B> {
             connection.has_last_request = true;
         }
         let Some(mut request) = self.vacant_request(ticket) else {
-            self.refuse_preformatted(ticket, head.keep_alive);
+            self.refuse_preformatted(ticket, head.method, head.version);
             return;
         };
         self.sequence += 1;

@@ -15,7 +15,7 @@ use super::spare::SpareBuffers;
 use crate::effect::sqlite::SqlFinished;
 use crate::error;
 use crate::http::encode::{self, ConnectionField, FieldName, FieldValue, ResponseHead};
-use crate::http::{Method, Refusal, Version};
+use crate::http::{Method, Refusal, Status, Version};
 use crate::response::{Body, ResponseView};
 use crate::step::{Fail, Failure};
 use crate::timeline::{Ending as TimelineEnding, MarkKind};
@@ -25,6 +25,10 @@ use crate::timeline::{Ending as TimelineEnding, MarkKind};
 const BODY_BYTES_COPIED_MAX: usize = 16 * 1024;
 
 const ALLOW: FieldName<'static> = FieldName::new("Allow").expect("a token");
+const RETRY_AFTER: FieldName<'static> = FieldName::new("Retry-After").expect("a token");
+
+/// A machine that is full now is so for moments; one second is the smallest that can be said.
+const RETRY_AFTER_SECONDS: FieldValue<'static> = FieldValue::new("1").expect("a digit");
 
 impl<B: Backend> Core<B> {
     /// Fails a request from outside its steps, and answers it.
@@ -68,18 +72,12 @@ impl<B: Backend> Core<B> {
             .timeline
             .stamp(kind, self.reading, step, u64::from(status.code()));
         self.stats.reply_count[usize::from(status.code() / 100)] += 1;
-        // A draining connection ends with the last reply it owes, and only that one says so.
-        let is_last =
+        let is_at_end =
             matches!(connection.pipeline.back(), Some(Reply::Owed(last)) if *last == ticket);
-        if is_draining && is_last {
-            connection.has_last_request = true;
+        if is_draining && is_at_end {
+            connection.end_with_latest();
         }
-        let keep_alive = request.keep_alive && !(is_draining && is_last);
-        let field = match (keep_alive, request.version) {
-            (false, _) => ConnectionField::Close,
-            (true, Version::Http10) => ConnectionField::KeepAlive,
-            (true, Version::Http11) => ConnectionField::Silent,
-        };
+        let field = connection.field_of(is_at_end, request.version);
 
         let is_next =
             matches!(connection.pipeline.front(), Some(Reply::Owed(next)) if *next == ticket);
@@ -92,7 +90,12 @@ impl<B: Backend> Core<B> {
         };
         let start = out.len();
         let date = &self.date;
-        let body = write_response(out, &response, date, field, request.method, &request.allow);
+        let extra = Extra {
+            allow: &request.allow,
+            // What a step answers itself is its own affair, fields included.
+            is_to_retry: status == Status::SERVICE_UNAVAILABLE && kind != MarkKind::Answered,
+        };
+        let body = write_response(out, &response, date, field, request.method, &extra);
         let head_bytes = out.len() - start;
         drop(response);
 
@@ -126,15 +129,7 @@ impl<B: Backend> Core<B> {
                 }
             }
         }
-        // The connection ends with the reply to its last request, or with the one that says so.
-        if connection.has_last_request && connection.pipeline.is_empty() {
-            let reason = match connection.refused {
-                Some(reason) => reason,
-                None if is_draining => Close::Draining,
-                None => Close::NotKeptAlive,
-            };
-            connection.end_after_replies(reason);
-        }
+        connection.end_if_answered(is_draining);
         self.mark_dirty(connection_ticket);
         self.end_request(ticket);
     }
@@ -255,7 +250,7 @@ impl<B: Backend> Core<B> {
         connection.inbox.clear();
         let first_byte_at = connection.first_byte_at.take().unwrap_or(self.reading);
         let Some(mut request) = self.vacant_request(ticket) else {
-            self.refuse_preformatted(ticket, false);
+            self.refuse_preformatted(ticket, Method::Get, Version::Http11);
             return;
         };
         self.sequence += 1;
@@ -266,16 +261,25 @@ impl<B: Backend> Core<B> {
     }
 
     /// The machine is full: a reply that needs no slot.
-    pub(super) fn refuse_preformatted(&mut self, ticket: Ticket, keep_alive: bool) {
+    pub(super) fn refuse_preformatted(&mut self, ticket: Ticket, method: Method, version: Version) {
         self.refresh_date();
         let now = self.reading;
+        let is_draining = self.drain_until.is_some();
         let Some(connection) = self.connections.get_mut(ticket) else {
             return;
         };
         self.stats.refused_slot_count += 1;
         self.stats.reply_count[5] += 1;
+        if is_draining {
+            connection.end_with_latest();
+        }
         let mut head = self.spare_buffers.take();
-        encode::overloaded(&mut head, &self.date, keep_alive);
+        encode::overloaded(
+            &mut head,
+            &self.date,
+            connection.field_of(true, version),
+            method,
+        );
         let held = HeldReply {
             head,
             body: Bytes::new(),
@@ -285,10 +289,7 @@ impl<B: Backend> Core<B> {
             .pipeline
             .push_back(Reply::Held(self.held.insert(held)));
         connection.release_held(&mut self.held, &mut self.spare_buffers, now);
-        if !keep_alive && connection.pipeline.is_empty() {
-            let reason = connection.refused.unwrap_or(Close::NotKeptAlive);
-            connection.end_after_replies(reason);
-        }
+        connection.end_if_answered(is_draining);
         self.mark_dirty(ticket);
     }
 
@@ -342,12 +343,52 @@ impl Connection {
         }
     }
 
+    /// Makes the latest request the last one, unless content of a further one is arriving.
+    ///
+    /// A drain ends a connection this way with the last reply it owes: were an earlier one to say
+    /// that the connection ends, the replies behind it would be lost.
+    fn end_with_latest(&mut self) {
+        self.has_last_request |= self.upload.is_none();
+    }
+
+    /// What a reply says of the connection; only the one to the last request may announce the end
+    /// (<https://www.rfc-editor.org/rfc/rfc9112#section-9.6>).
+    fn field_of(&self, is_at_end: bool, version: Version) -> ConnectionField {
+        match version {
+            _ if is_at_end && self.has_last_request => ConnectionField::Close,
+            Version::Http10 => ConnectionField::KeepAlive,
+            Version::Http11 => ConnectionField::Silent,
+        }
+    }
+
+    /// Lets the connection end where its last request is answered, or where it has no request and
+    /// will get none.
+    fn end_if_answered(&mut self, is_draining: bool) {
+        let is_last = self.has_last_request || is_draining && self.is_between_requests();
+        if is_last && self.pipeline.is_empty() {
+            let of_drain = if is_draining {
+                Close::Draining
+            } else {
+                Close::NotKeptAlive
+            };
+            self.end_after_replies(self.refused.unwrap_or(of_drain));
+        }
+    }
+
     /// Lets the connection end once its replies have left.
     pub(super) fn end_after_replies(&mut self, reason: Close) {
         if self.ending == Ending::Open {
             self.ending = Ending::AfterReplies(reason);
         }
     }
+}
+
+/// What the engine itself adds to a response's fields.
+struct Extra<'a> {
+    /// The value of Allow; empty for none.
+    allow: &'a str,
+    /// Whether the client should come again later.
+    is_to_retry: bool,
 }
 
 /// Writes a whole response, but for a large body of shared bytes, which is returned to be sent from
@@ -358,7 +399,7 @@ fn write_response(
     date: &[u8; 29],
     connection: ConnectionField,
     method: Method,
-    allow: &str,
+    extra: &Extra<'_>,
 ) -> Bytes {
     let body = response.body();
     let content = body.as_slice();
@@ -370,10 +411,17 @@ fn write_response(
         connection,
     }
     .write(out);
-    if !allow.is_empty()
-        && let Some(allow) = FieldValue::new(allow)
+    if !extra.allow.is_empty()
+        && let Some(allow) = FieldValue::new(extra.allow)
     {
         encode::field(out, ALLOW, allow);
+    }
+    let is_retry_said = || {
+        let mut fields = response.fields();
+        fields.any(|(name, _)| name.as_str().eq_ignore_ascii_case(RETRY_AFTER.as_str()))
+    };
+    if extra.is_to_retry && !is_retry_said() {
+        encode::field(out, RETRY_AFTER, RETRY_AFTER_SECONDS);
     }
     for (name, value) in response.fields() {
         encode::field(out, name, value);

@@ -113,6 +113,38 @@ impl Client {
         self.unread.is_empty() && is_end
     }
 
+    /// Waits until something has come, and leaves it unread: from now on dropping the client resets
+    /// the connection, as every socket does that is closed with bytes unread.
+    pub fn wait_for_bytes(&self) {
+        assert_eq!(
+            self.stream.peek(&mut [0]).unwrap(),
+            1,
+            "the connection ended"
+        );
+    }
+
+    /// Everything until the connection ends, by a reset too.
+    pub fn rest_or_reset(&mut self) -> Vec<u8> {
+        loop {
+            let mut bytes = [0; 4096];
+            match self.stream.read(&mut bytes) {
+                Ok(0) => break,
+                Ok(count) => self.unread.extend_from_slice(&bytes[..count]),
+                Err(error) if error.kind() == ErrorKind::ConnectionReset => break,
+                Err(error) => panic!("{error}"),
+            }
+        }
+        std::mem::take(&mut self.unread)
+    }
+
+    /// Whether nothing has come so far.
+    pub fn is_waiting(&self) -> bool {
+        self.stream.set_nonblocking(true).unwrap();
+        let peeked = self.stream.peek(&mut [0]);
+        self.stream.set_nonblocking(false).unwrap();
+        self.unread.is_empty() && peeked.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
+    }
+
     pub fn stream(&self) -> &TcpStream {
         &self.stream
     }

@@ -48,15 +48,32 @@ fn the_connection_is_spoken_of_only_where_needed() {
 
 #[test]
 fn an_overloaded_reply_is_whole() {
-    for keep_alive in [true, false] {
+    for connection in [ConnectionField::Silent, ConnectionField::Close] {
         let mut out = Vec::new();
-        overloaded(&mut out, &imf_fixdate(0), keep_alive);
+        overloaded(&mut out, &imf_fixdate(0), connection, Method::Get);
         let text = String::from_utf8(out).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
         assert!(head.contains(&format!("Content-Length: {}", body.len())));
         assert!(head.contains("Retry-After: ") && head.contains("Date: "));
-        assert_eq!(head.contains("Connection: close"), !keep_alive);
+        let is_close = connection == ConnectionField::Close;
+        assert_eq!(head.contains("Connection: close"), is_close);
+
+        let mut of_head = Vec::new();
+        overloaded(&mut of_head, &imf_fixdate(0), connection, Method::Head);
+        assert_eq!(of_head, format!("{head}\r\n\r\n").into_bytes());
     }
+}
+
+#[test]
+fn an_overloaded_reply_to_head_has_no_content() {
+    let mut out = Vec::new();
+    overloaded(
+        &mut out,
+        &imf_fixdate(0),
+        ConnectionField::Silent,
+        Method::Head,
+    );
+    assert!(out.ends_with(b"\r\n\r\n"));
 }
 
 proptest! {
