@@ -420,9 +420,16 @@ impl Drop for Report {
 }
 
 /// One listener for each shard. Port 0 is settled by the first; the others join it.
+///
+/// A port that can be shared is shared with anybody of the same user: a second server would start
+/// without a word and take half of the first one's connections. So the port is asked for alone first.
 fn listen_all(address: SocketAddr, count: usize) -> Result<Vec<TcpListener>, Error> {
     let refused = |error| Error::Listen { address, error };
     let options = ListenerOptions::default();
+    if address.port() != 0 {
+        let alone = ListenerOptions { reuse_port: false, ..options };
+        drop(listen(address, &alone).map_err(refused)?);
+    }
     let first = listen(address, &options).map_err(refused)?;
     let settled = first.local_addr().map_err(refused)?;
     let mut listeners = vec![first];
