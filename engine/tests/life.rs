@@ -66,6 +66,19 @@ fn changed(cx: &mut Cx<Reads<Done>>) -> Step {
     cx.json(&done.changed_count)
 }
 
+/// Takes the shards' rings away from them, as no request can without being so rude.
+fn sabotage(cx: &mut Cx) -> Step {
+    for entry in std::fs::read_dir("/proc/self/fd")? {
+        let path = entry?.path();
+        let is_ring = std::fs::read_link(&path)
+            .is_ok_and(|target| target.to_string_lossy().contains("io_uring"));
+        if is_ring && let Some(number) = path.file_name().and_then(|name| name.to_str()) {
+            child::close(number.parse()?);
+        }
+    }
+    cx.text("gone")
+}
+
 const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS notes (id INTEGER PRIMARY KEY, body TEXT NOT NULL);
     INSERT OR IGNORE INTO notes (id, body) VALUES (1, 'one'), (2, 'two'), (3, 'three');
@@ -79,6 +92,7 @@ fn routes(scratch: &str) -> BuiltRoutes {
         .resource(Rival, sqlite)
         .get("/plain", chain(plain).deadline(patient))
         .get("/notes/{id}", chain(load).then(show).deadline(patient))
+        .get("/sabotage", chain(sabotage))
         .get("/lock", chain(hold_lock).then(changed).deadline(patient))
         .get("/write/{id}", chain(write).then(changed).deadline(patient))
         .get("/brief/{id}", chain(write).then(changed).deadline(60.millis()))
@@ -98,7 +112,7 @@ fn serve() {
     let address = setting("TEST_ADDRESS").unwrap_or("127.0.0.1:0".into());
     let engine = Engine::new(routes(&setting("TEST_SCRATCH").unwrap()))
         .address(address.parse().unwrap())
-        .shards(1)
+        .shards(setting("TEST_SHARDS").map_or(1, |count| count.parse().unwrap()))
         .trace(TraceMode::Off)
         .limits(limits);
     let ended = engine.start().and_then(|running| {
@@ -217,6 +231,21 @@ fn an_address_that_is_taken_is_named() {
     let server = start(&scratch, &[]);
     check(&server.address.to_string());
     assert_eq!(Client::connect(server.address).get("/plain").status, 200);
+}
+
+#[test]
+fn a_shard_that_breaks_ends_the_server() {
+    let scratch = Scratch::new("life");
+    let mut server = start(&scratch, &[("TEST_SHARDS", "2")]);
+    let mut stderr = server.stderr();
+    let mut client = Client::connect(server.address);
+    let mut parked = Client::connect(server.address);
+    parked.send(get("/lock"));
+    client.send(get("/sabotage"));
+    assert_eq!(server.end().code(), Some(1));
+    let mut words = String::new();
+    stderr.read_to_string(&mut words).unwrap();
+    assert!(words.contains("error: shard ") && words.contains(" ended: "), "{words}");
 }
 
 #[test]

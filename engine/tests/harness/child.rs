@@ -73,6 +73,12 @@ impl Drop for ChildServer {
     }
 }
 
+/// Closes a descriptor under whoever owns it.
+pub fn close(descriptor: c_int) {
+    // SAFETY: whatever becomes of its owner's calls, they are only refused.
+    unsafe { libc::close(descriptor) };
+}
+
 /// Starts a server that is not expected to come up; says how it ended, and its last words.
 pub fn fail_to_start(settings: &[(&str, &str)]) -> (ExitStatus, String) {
     run_out(spawn(settings))
