@@ -13,15 +13,15 @@ use cutaway::TraceMode;
 use cutaway::prelude::*;
 use serde::Serialize;
 
-resource!(pub Blog: Sqlite);
-slot!(pub UserId: u64 = path "id");
-slot!(pub PostNumber: u64 = path "post");
-slot!(pub PostId: i64 = path "id");
-slot!(pub Post<'r>: Option<PostRow<'r>>);
+resource!(Blog: Sqlite);
+slot!(UserId: u64 = path "id");
+slot!(PostNumber: u64 = path "post");
+slot!(PostId: i64 = path "id");
+slot!(Post<'r>: Option<PostRow<'r>>);
 
 /// A row of `posts`. Its text lies in the request's own memory.
 #[derive(Clone, Copy, Serialize)]
-pub struct PostRow<'r> {
+struct PostRow<'r> {
     id: i64,
     title: &'r str,
     body: &'r str,

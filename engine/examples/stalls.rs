@@ -17,18 +17,9 @@ use cutaway::effect::Executed;
 use cutaway::prelude::*;
 use serde::Serialize;
 
-resource!(
-    /// The database.
-    pub Blog: Sqlite
-);
-slot!(
-    /// The sum that takes so long.
-    pub Sum: (i64,)
-);
-slot!(
-    /// What the write did.
-    pub Written: Executed
-);
+resource!(Blog: Sqlite);
+slot!(Sum: (i64,));
+slot!(Written: Executed);
 
 fn plaintext(cx: &mut Cx) -> Step {
     cx.text("Hello, World!")

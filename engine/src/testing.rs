@@ -38,6 +38,8 @@
 //! assert_eq!(params, [SqlValue::Int(7)]);
 //! ```
 
+pub mod simulation;
+
 use crate::ctx::{
     Arena, Clauses, Context, Cx, Frame, Owned, Plan, Reads, RequestParts, Slot, SlotMeta, Value,
     Writes,

@@ -1,4 +1,9 @@
 //! A full machine says so, and serves again once there is room: one test for each bound.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test ends where something is not as it should be"
+)]
 #![allow(missing_docs, reason = "the slots and resources of a test")]
 
 use std::net::SocketAddr;
@@ -36,11 +41,19 @@ fn echo(cx: &mut Cx) -> Step {
 
 fn load(cx: &mut Cx<Reads<Id>, Writes<Note>, Uses<Notes>>) -> Step {
     let id = *cx.get(Id);
-    cx.need(cx.on(Notes).query_opt("SELECT body FROM notes WHERE id = ?1").bind(id).into(Note))
+    cx.need(
+        cx.on(Notes)
+            .query_opt("SELECT body FROM notes WHERE id = ?1")
+            .bind(id)
+            .into(Note),
+    )
 }
 
 fn show(cx: &mut Cx<Reads<Note>>) -> Step {
-    let (body,) = cx.get(Note).as_ref().or_fail(NotFound, "note", cx.param("id"))?;
+    let (body,) = cx
+        .get(Note)
+        .as_ref()
+        .or_fail(NotFound, "note", cx.param("id"))?;
     cx.text(body)
 }
 
@@ -63,7 +76,10 @@ fn routes(sqlite: Sqlite) -> BuiltRoutes {
         .get("/plain", chain(plain).deadline(patient))
         .post("/echo", chain(echo).deadline(patient))
         .get("/notes/{id}", chain(load).then(show).deadline(patient))
-        .get("/forever", chain(count_for_ever).then(plain).deadline(patient))
+        .get(
+            "/forever",
+            chain(count_for_ever).then(plain).deadline(patient),
+        )
         .build()
         .unwrap()
 }
@@ -100,7 +116,10 @@ fn occupying(address: SocketAddr, target: &str, count: usize) -> Client {
 #[test]
 fn connections() {
     let scratch = Scratch::new("full");
-    let limits = Limits { connections_max: 2, ..Limits::default() };
+    let limits = Limits {
+        connections_max: 2,
+        ..Limits::default()
+    };
     let server = Server::start(routes(Sqlite::open(scratch.join("notes.db"))), limits);
     let mut served: Vec<Client> = (0..2).map(|_| Client::connect(server.address)).collect();
     for client in &mut served {
@@ -133,7 +152,10 @@ fn connections() {
 #[test]
 fn requests() {
     let scratch = Scratch::new("full");
-    let limits = Limits { requests_max: 2, ..Limits::default() };
+    let limits = Limits {
+        requests_max: 2,
+        ..Limits::default()
+    };
     let sqlite = Sqlite::open(scratch.join("notes.db")).readers(3);
     let server = Server::start(routes(sqlite), limits);
     let occupying = occupying(server.address, "/forever", 2);
@@ -143,7 +165,10 @@ fn requests() {
     assert!(!response.closes(), "what is not in doubt stays open");
     client.send("HEAD /plain HTTP/1.1\r\nHost: a\r\n\r\n");
     let of_head = client.response_to("HEAD");
-    assert_eq!((of_head.status, of_head.content_length()), (503, response.body.len()));
+    assert_eq!(
+        (of_head.status, of_head.content_length()),
+        (503, response.body.len())
+    );
     client.send("GET /plain HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
     assert_eq!(client.response().field("connection"), Some("keep-alive"));
     // A request that cannot be read is refused as well as may be.
@@ -164,13 +189,19 @@ fn requests() {
 #[test]
 fn queue() {
     let scratch = Scratch::new("full");
-    let limits = Limits { queue_depth_max: 1, ..Limits::default() };
+    let limits = Limits {
+        queue_depth_max: 1,
+        ..Limits::default()
+    };
     let server = Server::start(routes(Sqlite::open(scratch.join("notes.db"))), limits);
     let mut client = Client::connect(server.address);
     // Requests that arrive together are queued together.
     client.send(get("/plain").repeat(16));
     let responses: Vec<Response> = (0..16).map(|_| client.response()).collect();
-    let answered = responses.iter().filter(|response| response.status == 200).count();
+    let answered = responses
+        .iter()
+        .filter(|response| response.status == 200)
+        .count();
     for response in responses.iter().filter(|response| response.status != 200) {
         check_refusal(response);
     }
@@ -189,7 +220,11 @@ fn effects() {
     let occupying = occupying(server.address, "/forever", 1);
     let mut client = Client::connect(server.address);
     check_refusal(&client.get("/notes/2"));
-    assert_eq!(client.get("/plain").status, 200, "what needs no effect is answered");
+    assert_eq!(
+        client.get("/plain").status,
+        200,
+        "what needs no effect is answered"
+    );
     drop(occupying);
     check_recovery(server.address, "/notes/2");
     assert_eq!(client.get("/notes/3").text(), "three");
@@ -200,8 +235,11 @@ fn effects() {
 #[test]
 fn receive_buffers() {
     let scratch = Scratch::new("full");
-    let limits =
-        Limits { receive_buffers: 2, receive_buffer_bytes: 256, ..Limits::default() };
+    let limits = Limits {
+        receive_buffers: 2,
+        receive_buffer_bytes: 256,
+        ..Limits::default()
+    };
     let server = Server::start(routes(Sqlite::open(scratch.join("notes.db"))), limits);
     let content = "0123456789".repeat(2_000);
     let upload = format!(

@@ -4,6 +4,11 @@
 //! A check is a function over a path and a text, so each is also shown a text that breaks its rule.
 //! `ARCHITECTURE.md` prints the same rules with their reasons.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test ends where something is not as it should be"
+)]
+
 #[path = "tidy/islands.rs"]
 mod islands;
 #[path = "tidy/knowledge.rs"]

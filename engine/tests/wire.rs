@@ -1,5 +1,10 @@
 //! The wire on real sockets: what is answered, what is refused, and what becomes of the connection.
 //! Every case is sent whole, byte by byte, and cut at several places; the answers are the same.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test ends where something is not as it should be"
+)]
 #![allow(missing_docs, reason = "the slots and resources of a test")]
 
 use std::collections::BTreeSet;
@@ -666,7 +671,7 @@ fn pipelined_answers_keep_their_order() {
     let scratch = Scratch::new("wire");
     let server = Server::start(routes(&scratch), limits());
     let mut client = Client::connect(server.address);
-    let is_slow = |index: usize| index % 5 == 0;
+    let is_slow = |index: usize| index.is_multiple_of(5);
     let requests: String = (1..=16)
         .map(|index| match is_slow(index - 1) {
             true => get(&format!("/notes/{index}")),

@@ -55,7 +55,7 @@ mod world;
 pub use fault::{Fault, FaultCounts, FaultPlan};
 pub use net::{SimClient, SimNet};
 pub use network::ClientEnd;
-pub use port::SimPort;
+pub use port::{SimPort, WorkClock};
 pub use random::Stream;
 
 use kernel::Submission;

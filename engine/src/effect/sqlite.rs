@@ -21,6 +21,7 @@ mod job;
 #[expect(unsafe_code, reason = "installs allocation functions in SQLite")]
 mod memory;
 mod run;
+mod simulated;
 mod watch;
 
 use std::ffi::CString;

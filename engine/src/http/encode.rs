@@ -3,9 +3,9 @@
 //! A value that could split a response cannot be written: names and values are checked when they
 //! are made, and there is no other way to hand one over.
 
+use super::Method;
 use super::date::ImfFixdate;
 use super::status::Status;
-use super::{Method, Version};
 
 /// A field name: a token (RFC 9110 section 5.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -83,20 +83,12 @@ pub enum ConnectionField {
 }
 
 impl ConnectionField {
-    /// What is said to a client of this version of a connection that stays open or does not.
-    pub const fn of(keep_alive: bool, version: Version) -> ConnectionField {
-        match (keep_alive, version) {
-            (false, _) => ConnectionField::Close,
-            (true, Version::Http10) => ConnectionField::KeepAlive,
-            (true, Version::Http11) => ConnectionField::Silent,
-        }
-    }
-
-    const fn line_before(self) -> &'static [u8] {
+    /// Appends it behind another field's value.
+    fn write(self, out: &mut Vec<u8>) {
         match self {
-            ConnectionField::Silent => b"",
-            ConnectionField::Close => b"\r\nConnection: close",
-            ConnectionField::KeepAlive => b"\r\nConnection: keep-alive",
+            ConnectionField::Silent => {}
+            ConnectionField::Close => out.extend_from_slice(b"\r\nConnection: close"),
+            ConnectionField::KeepAlive => out.extend_from_slice(b"\r\nConnection: keep-alive"),
         }
     }
 }
@@ -132,7 +124,7 @@ impl ResponseHead<'_> {
         }
         out.extend_from_slice(b"Date: ");
         out.extend_from_slice(self.date);
-        out.extend_from_slice(self.connection.line_before());
+        self.connection.write(out);
         if let Some(content_type) = self.content_type {
             out.extend_from_slice(b"\r\nContent-Type: ");
             out.extend_from_slice(content_type.0.as_bytes());
@@ -160,6 +152,8 @@ pub fn end(out: &mut Vec<u8>) {
 }
 
 /// Appends a whole refusal for a machine that is full: no lookup, no formatting, no allocation.
+///
+/// To a HEAD it has no content (<https://www.rfc-editor.org/rfc/rfc9110#section-9.3.2>).
 pub fn overloaded(
     out: &mut Vec<u8>,
     date: &ImfFixdate,
@@ -173,9 +167,8 @@ pub fn overloaded(
           Content-Type: application/problem+json\r\nContent-Length: 66\r\nDate: ",
     );
     out.extend_from_slice(date);
-    out.extend_from_slice(connection.line_before());
+    connection.write(out);
     out.extend_from_slice(b"\r\n\r\n");
-    // Content behind the answer to a HEAD would be read as the next answer.
     if method != Method::Head {
         out.extend_from_slice(BODY);
     }

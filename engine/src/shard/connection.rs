@@ -209,7 +209,12 @@ impl Connection {
 
     /// Whether it waits for a request and has no part of one.
     pub fn is_idle(&self) -> bool {
-        self.is_settled() && self.inbox.is_empty() && self.upload.is_none()
+        self.is_settled() && self.is_between_requests()
+    }
+
+    /// Whether no request is being worked on or arriving; replies may still be leaving.
+    pub fn is_between_requests(&self) -> bool {
+        self.pipeline.is_empty() && self.inbox.is_empty() && self.upload.is_none()
     }
 
     /// Until when it may stay as it is, and why it ends if it does.

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use cutaway_reactor::{Backend, Errno, ListenerId, Ring, Socket, Ticket};
-use cutaway_scheduler::{Clock, Nanos, ReadyQueue, Wheel};
+use cutaway_scheduler::{Clock, Nanos, ReadyQueue, TimerKey, Wheel};
 use slab::Slab;
 
 use super::connection::{Close, Connection, HeldReply, Upload};
@@ -17,9 +17,8 @@ use super::spare::SpareBuffers;
 use super::stats::ShardStats;
 use super::table::Table;
 use crate::effect::sqlite::{SqliteEffects, SqliteJob};
-use crate::http::{FieldSpan, Method};
-use crate::http::encode::ConnectionField;
 use crate::http::date::{ImfFixdate, imf_fixdate};
+use crate::http::{FieldSpan, Method, Version};
 use crate::limits::Limits;
 use crate::routes::BuiltRoutes;
 use crate::step::{Fail, Failure};
@@ -40,6 +39,8 @@ pub(super) enum TimerItem {
 pub(super) struct Listening {
     pub id: ListenerId,
     pub is_accepting: bool,
+    /// After a failure: when it is armed again.
+    retry: Option<TimerKey>,
 }
 
 /// How long accepting pauses after `EMFILE` and its kin: until then some connection may have closed.
@@ -153,6 +154,7 @@ impl<B: Backend> Core<B> {
         self.listening.push(Listening {
             id,
             is_accepting: true,
+            retry: None,
         });
     }
 
@@ -183,8 +185,9 @@ impl<B: Backend> Core<B> {
             Err(_) => {
                 self.stats.accept_failed_count += 1;
                 if !more {
-                    self.timers
-                        .arm(self.reading + ACCEPT_PAUSE, TimerItem::Accept(index));
+                    let at = self.reading + ACCEPT_PAUSE;
+                    let retry = self.timers.arm(at, TimerItem::Accept(index));
+                    self.listening[index].retry = Some(retry);
                 }
             }
         }
@@ -208,6 +211,11 @@ impl<B: Backend> Core<B> {
             Ok(ticket) => {
                 if is_over {
                     self.turn_away(ticket);
+                } else if self.drain_until.is_some()
+                    && let Some(connection) = self.connections.get_mut(ticket)
+                {
+                    // Accepted by the kernel before it heard of the drain.
+                    connection.end_after_replies(Close::Draining);
                 }
                 self.mark_dirty(ticket);
                 self.rearm_timer(ticket);
@@ -228,7 +236,7 @@ impl<B: Backend> Core<B> {
             connection.has_last_request = true;
             connection.refused = Some(Close::TooMany);
         }
-        self.refuse_preformatted(ticket, ConnectionField::Close, Method::Get);
+        self.refuse_preformatted(ticket, Method::Get, Version::Http11);
     }
 
     /// Fires what is due.
@@ -239,7 +247,10 @@ impl<B: Backend> Core<B> {
             match item {
                 TimerItem::Connection(ticket) => self.on_connection_timer(ticket),
                 TimerItem::Request(ticket) => self.on_request_timer(ticket),
-                TimerItem::Accept(index) => self.accept_again(ring, index),
+                TimerItem::Accept(index) => {
+                    self.listening[index].retry = None;
+                    self.accept_again(ring, index);
+                }
             }
         }
         self.fired = fired;
@@ -304,15 +315,18 @@ impl<B: Backend> Core<B> {
             return;
         }
         self.drain_until = Some(deadline);
-        for listening in &self.listening {
+        for listening in &mut self.listening {
             if listening.is_accepting {
                 ring.stop_accept(listening.id);
+            }
+            if let Some(retry) = listening.retry.take() {
+                self.timers.cancel(retry);
             }
         }
         let all: Vec<Ticket> = self.connections.iter().map(|(ticket, _)| ticket).collect();
         for ticket in all {
             if let Some(connection) = self.connections.get_mut(ticket)
-                && connection.is_idle()
+                && connection.is_between_requests()
             {
                 connection.end_after_replies(Close::Draining);
             }
@@ -323,7 +337,10 @@ impl<B: Backend> Core<B> {
     /// The listeners that a drain has stopped accepting from.
     pub(super) fn stopped_listeners(&self) -> impl Iterator<Item = ListenerId> {
         let is_draining = self.drain_until.is_some();
-        let stopped = self.listening.iter().filter(move |listening| is_draining && !listening.is_accepting);
+        let stopped = self
+            .listening
+            .iter()
+            .filter(move |listening| is_draining && !listening.is_accepting);
         stopped.map(|listening| listening.id)
     }
 
@@ -333,6 +350,22 @@ impl<B: Backend> Core<B> {
         for ticket in all {
             self.abort(ticket, Close::DrainDeadline);
         }
+    }
+
+    /// What a drained shard has not given back, in words; none where nothing is left.
+    pub(super) fn left_behind(&self) -> Option<String> {
+        let counts = [
+            ("connections", self.connections.len()),
+            ("requests", self.requests.len()),
+            ("jobs", self.job_count),
+            (
+                "jobs at workers",
+                self.effects.iter().map(SqliteEffects::in_flight).sum(),
+            ),
+            ("timers", self.timers.len()),
+        ];
+        let left = counts.iter().find(|(_, count)| *count > 0);
+        left.map(|(what, count)| format!("{count} {what} are left"))
     }
 
     pub(super) fn is_drained(&self) -> bool {

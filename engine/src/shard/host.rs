@@ -98,10 +98,8 @@ fn stop_listening(shard: &mut Shard<Real>) {
 /// once more. What came before the registration is seen by that turn, what comes after it rings the
 /// bell. A ring may ring for nothing (the stopped heartbeat's last word); then the shard sleeps on.
 async fn nap(shard: &mut Shard<Real>, bell: &Bell) -> io::Result<()> {
-    shard.ring.heartbeat(None);
-    shard.ring.timer(shard.core.next_timer_at());
+    shard.begin_nap();
     shard.ring.register_eventfd()?;
-    shard.core.stats.nap_count += 1;
     loop {
         let turn = shard.turn_with(0)?;
         if turn.completion_count > 0 || turn.has_work {
@@ -112,8 +110,7 @@ async fn nap(shard: &mut Shard<Real>, bell: &Bell) -> io::Result<()> {
         }
     }
     shard.ring.unregister_eventfd()?;
-    shard.ring.timer(None);
-    shard.ring.heartbeat(Some(HEARTBEAT));
+    shard.end_nap(HEARTBEAT);
     Ok(())
 }
 

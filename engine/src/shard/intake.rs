@@ -11,7 +11,6 @@ use cutaway_scheduler::Nanos;
 use super::connection::{Arrival, Ending, Upload};
 use super::core::Core;
 use crate::ctx::RequestParts;
-use crate::http::encode::ConnectionField;
 use crate::http::{Event, FieldSpan, Framing, Head, Method, Version};
 use crate::route::Found;
 use crate::step::{Fail, Failure};
@@ -195,8 +194,7 @@ impl<B: Backend> Core<B> {
             connection.has_last_request = true;
         }
         let Some(mut request) = self.vacant_request(ticket) else {
-            let field = ConnectionField::of(head.keep_alive, head.version);
-            self.refuse_preformatted(ticket, field, head.method);
+            self.refuse_preformatted(ticket, head.method, head.version);
             return;
         };
         self.sequence += 1;

@@ -245,6 +245,7 @@ impl<B: Backend> Core<B> {
         connection.moved_at = now;
         connection.inbox = Vec::new();
         connection.upload = None;
+        // What nobody will read must not stand in front of another connection's replies.
         for buffer in connection.outbox.drain(..) {
             self.spare_buffers.put(buffer.head);
         }

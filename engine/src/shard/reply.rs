@@ -15,7 +15,7 @@ use super::spare::SpareBuffers;
 use crate::effect::sqlite::SqlFinished;
 use crate::error;
 use crate::http::encode::{self, ConnectionField, FieldName, FieldValue, ResponseHead};
-use crate::http::{Method, Refusal, Status};
+use crate::http::{Method, Refusal, Status, Version};
 use crate::response::{Body, ResponseView};
 use crate::step::{Fail, Failure};
 use crate::timeline::{Ending as TimelineEnding, MarkKind};
@@ -72,14 +72,12 @@ impl<B: Backend> Core<B> {
             .timeline
             .stamp(kind, self.reading, step, u64::from(status.code()));
         self.stats.reply_count[usize::from(status.code() / 100)] += 1;
-        // A draining connection ends with the last reply it owes, and only that one says so.
-        let is_last =
+        let is_at_end =
             matches!(connection.pipeline.back(), Some(Reply::Owed(last)) if *last == ticket);
-        if is_draining && is_last {
-            connection.has_last_request = true;
+        if is_draining && is_at_end {
+            connection.end_with_latest();
         }
-        let keep_alive = request.keep_alive && !(is_draining && is_last);
-        let field = ConnectionField::of(keep_alive, request.version);
+        let field = connection.field_of(is_at_end, request.version);
 
         let is_next =
             matches!(connection.pipeline.front(), Some(Reply::Owed(next)) if *next == ticket);
@@ -131,15 +129,7 @@ impl<B: Backend> Core<B> {
                 }
             }
         }
-        // The connection ends with the reply to its last request, or with the one that says so.
-        if connection.has_last_request && connection.pipeline.is_empty() {
-            let reason = match connection.refused {
-                Some(reason) => reason,
-                None if is_draining => Close::Draining,
-                None => Close::NotKeptAlive,
-            };
-            connection.end_after_replies(reason);
-        }
+        connection.end_if_answered(is_draining);
         self.mark_dirty(connection_ticket);
         self.end_request(ticket);
     }
@@ -260,7 +250,7 @@ impl<B: Backend> Core<B> {
         connection.inbox.clear();
         let first_byte_at = connection.first_byte_at.take().unwrap_or(self.reading);
         let Some(mut request) = self.vacant_request(ticket) else {
-            self.refuse_preformatted(ticket, ConnectionField::Close, Method::Get);
+            self.refuse_preformatted(ticket, Method::Get, Version::Http11);
             return;
         };
         self.sequence += 1;
@@ -271,21 +261,25 @@ impl<B: Backend> Core<B> {
     }
 
     /// The machine is full: a reply that needs no slot.
-    pub(super) fn refuse_preformatted(
-        &mut self,
-        ticket: Ticket,
-        field: ConnectionField,
-        method: Method,
-    ) {
+    pub(super) fn refuse_preformatted(&mut self, ticket: Ticket, method: Method, version: Version) {
         self.refresh_date();
         let now = self.reading;
+        let is_draining = self.drain_until.is_some();
         let Some(connection) = self.connections.get_mut(ticket) else {
             return;
         };
         self.stats.refused_slot_count += 1;
         self.stats.reply_count[5] += 1;
+        if is_draining {
+            connection.end_with_latest();
+        }
         let mut head = self.spare_buffers.take();
-        encode::overloaded(&mut head, &self.date, field, method);
+        encode::overloaded(
+            &mut head,
+            &self.date,
+            connection.field_of(true, version),
+            method,
+        );
         let held = HeldReply {
             head,
             body: Bytes::new(),
@@ -295,10 +289,7 @@ impl<B: Backend> Core<B> {
             .pipeline
             .push_back(Reply::Held(self.held.insert(held)));
         connection.release_held(&mut self.held, &mut self.spare_buffers, now);
-        if field == ConnectionField::Close && connection.pipeline.is_empty() {
-            let reason = connection.refused.unwrap_or(Close::NotKeptAlive);
-            connection.end_after_replies(reason);
-        }
+        connection.end_if_answered(is_draining);
         self.mark_dirty(ticket);
     }
 
@@ -349,6 +340,38 @@ impl Connection {
                 departure.release(now, self.encoded_bytes);
                 self.departures.push_back(departure);
             }
+        }
+    }
+
+    /// Makes the latest request the last one, unless content of a further one is arriving.
+    ///
+    /// A drain ends a connection this way with the last reply it owes: were an earlier one to say
+    /// that the connection ends, the replies behind it would be lost.
+    fn end_with_latest(&mut self) {
+        self.has_last_request |= self.upload.is_none();
+    }
+
+    /// What a reply says of the connection; only the one to the last request may announce the end
+    /// (<https://www.rfc-editor.org/rfc/rfc9112#section-9.6>).
+    fn field_of(&self, is_at_end: bool, version: Version) -> ConnectionField {
+        match version {
+            _ if is_at_end && self.has_last_request => ConnectionField::Close,
+            Version::Http10 => ConnectionField::KeepAlive,
+            Version::Http11 => ConnectionField::Silent,
+        }
+    }
+
+    /// Lets the connection end where its last request is answered, or where it has no request and
+    /// will get none.
+    fn end_if_answered(&mut self, is_draining: bool) {
+        let is_last = self.has_last_request || is_draining && self.is_between_requests();
+        if is_last && self.pipeline.is_empty() {
+            let of_drain = if is_draining {
+                Close::Draining
+            } else {
+                Close::NotKeptAlive
+            };
+            self.end_after_replies(self.refused.unwrap_or(of_drain));
         }
     }
 

@@ -3,7 +3,7 @@
 use super::connection::Close;
 
 /// Counters of one shard since its start.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct ShardStats {
     /// Turns taken.
     pub turn_count: u64,

@@ -67,7 +67,12 @@ impl<B: Backend> Shard<B> {
         let stop_at = entered_at + self.core.limits.turn_quantum;
         let mut left = self.core.limits.completions_per_turn;
         // In batches, so that a request is run while its slot and its bytes are still in the cache.
-        while self.reap(entered_at, &mut left, &mut turn) && self.core.run_ready(stop_at) {}
+        // Replies leave with the next enter, so it comes early where some have waited for a while.
+        let enter_at = entered_at + self.core.limits.reply_wait_max;
+        while self.reap(entered_at, &mut left, &mut turn)
+            && self.core.run_ready(stop_at)
+            && self.core.reading < enter_at
+        {}
         self.core.flush(&mut self.ring);
         self.core.stats.turn_count += 1;
         self.core.note_turn(entered_at);
@@ -96,6 +101,45 @@ impl<B: Backend> Shard<B> {
     /// What the shard has counted.
     pub fn stats(&self) -> &super::ShardStats {
         &self.core.stats
+    }
+
+    /// The ring.
+    pub(crate) fn ring(&self) -> &B::Ring {
+        &self.ring
+    }
+
+    /// The ring, to set its heartbeat.
+    pub(crate) fn ring_mut(&mut self) -> &mut B::Ring {
+        &mut self.ring
+    }
+
+    /// The heartbeat stops, and one timer takes its place.
+    pub(crate) fn begin_nap(&mut self) {
+        self.ring.heartbeat(None);
+        self.ring.timer(self.core.next_timer_at());
+        self.core.stats.nap_count += 1;
+    }
+
+    /// The heartbeat beats again.
+    pub(crate) fn end_nap(&mut self, heartbeat: Nanos) {
+        self.ring.timer(None);
+        self.ring.heartbeat(Some(heartbeat));
+    }
+
+    /// As [`Core::prepare_sleep`].
+    pub(crate) fn prepare_sleep(&mut self) -> bool {
+        self.core.prepare_sleep()
+    }
+
+    /// How many requests are being worked on, jobs of requests that were answered without them
+    /// among them.
+    pub(crate) fn waiting_request_count(&self) -> usize {
+        self.core.requests.len()
+    }
+
+    /// What has not been given back, in words; none where nothing is left.
+    pub(crate) fn left_behind(&self) -> Option<String> {
+        self.core.left_behind()
     }
 
     /// Completions become bytes in a connection or tickets in the ready queue. Bounded per turn and

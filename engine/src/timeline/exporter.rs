@@ -95,6 +95,15 @@ impl Exporter {
         }
     }
 
+    /// Takes what is there, instead of printing it: for a simulation, which has no thread to print on.
+    pub(crate) fn take_each(&mut self, mut see: impl FnMut(&KeptRecord)) {
+        for inbox in &mut self.inboxes {
+            while let Ok(record) = inbox.pop() {
+                see(&record);
+            }
+        }
+    }
+
     /// Prints what is there. Whether there was anything.
     fn drain(&mut self) -> bool {
         let mut has_printed = false;

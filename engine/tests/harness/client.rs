@@ -116,7 +116,11 @@ impl Client {
     /// Waits until something has come, and leaves it unread: from now on dropping the client resets
     /// the connection, as every socket does that is closed with bytes unread.
     pub fn wait_for_bytes(&self) {
-        assert_eq!(self.stream.peek(&mut [0]).unwrap(), 1, "the connection ended");
+        assert_eq!(
+            self.stream.peek(&mut [0]).unwrap(),
+            1,
+            "the connection ended"
+        );
     }
 
     /// Everything until the connection ends, by a reset too.

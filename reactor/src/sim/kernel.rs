@@ -303,6 +303,7 @@ impl World {
         let now = self.now();
         let connection = &mut self.connections[id];
         let result = if self.faults.strikes(Fault::Cancelled) {
+            connection.is_struck = true;
             Err(Errno(libc::ECANCELED))
         } else if let Some(error) = connection.error.take() {
             Err(error)

@@ -202,6 +202,12 @@ impl SimClient {
         self.world.borrow().connections[self.connection].is_accepted
     }
 
+    /// Whether a fault of the plan has ended the connection, or a send on it: then nobody can expect
+    /// all replies.
+    pub fn is_struck(&self) -> bool {
+        self.world.borrow().connections[self.connection].is_struck
+    }
+
     /// How the connection ended, where it has. An orderly end comes after the last byte.
     pub fn end(&self) -> Option<ClientEnd> {
         self.world.borrow().connections[self.connection].client_end

@@ -47,6 +47,8 @@ pub(super) struct Connection {
     pub(super) has_server_finished: bool,
     pub(super) has_client_stopped_reading: bool,
 
+    /// A fault has ended it, or a send of it.
+    pub(super) is_struck: bool,
     /// The connection is dead in both directions.
     pub(super) is_broken: bool,
     /// Why; taken by the operation that tells it, as the kernel tells it once.
@@ -209,6 +211,7 @@ impl World {
         for &fault in faults {
             if !self.connections[id].is_broken && self.faults.strikes(fault) {
                 let error = fault.errno().expect("faults of connections have an errno");
+                self.connections[id].is_struck = true;
                 self.connections[id].arrived.clear();
                 self.sever(id, error);
             }

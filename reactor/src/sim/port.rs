@@ -1,13 +1,13 @@
 //! A worker without a thread: its handler runs inline, its jobs come back when the seed says so.
 
 use std::any::Any;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::{Rc, Weak};
 
-use cutaway_scheduler::Nanos;
+use cutaway_scheduler::{Clock, ManualClock, Nanos};
 
 use crate::planted;
 use crate::port::{Finished, Handler, Outcome, Publish, WorkerPort};
@@ -21,8 +21,9 @@ use super::world::{Worker, World};
 /// The shard's end of a simulated worker.
 ///
 /// The worker takes one job after another. A job's handler runs at the virtual moment at which the
-/// job starts; the job comes back after its [`expected`](Handler::expected) time and a seeded one
-/// on top. Held jobs are settled when no input waits or the batch is full, as on a real worker.
+/// job starts; the job comes back after a seeded time, and not before its own is over where the
+/// handler tells the time by a [`WorkClock`]. Held jobs are settled when no input waits or the batch
+/// is full, as on a real worker.
 pub struct SimPort<J> {
     bench: Rc<Bench<J>>,
 }
@@ -30,6 +31,17 @@ pub struct SimPort<J> {
 impl<J: 'static> SimPort<J> {
     /// A worker of its own on that machine, for `jobs_max` jobs at a time.
     pub fn new(net: &SimNet, jobs_max: usize, handler: impl Handler<J> + 'static) -> SimPort<J> {
+        SimPort::with_clock(net, jobs_max, WorkClock::new(net, Nanos::ZERO), handler)
+    }
+
+    /// A worker whose handler tells the time by `clock`: the time that a job uses by it is the time
+    /// that the job takes at least.
+    pub fn with_clock(
+        net: &SimNet,
+        jobs_max: usize,
+        clock: WorkClock,
+        handler: impl Handler<J> + 'static,
+    ) -> SimPort<J> {
         let mut world = net.world.borrow_mut();
         let index = world.workers.len();
         let bench = Rc::new(Bench {
@@ -38,6 +50,7 @@ impl<J: 'static> SimPort<J> {
             jobs_max,
             place: RefCell::new(Place {
                 handler: Box::new(handler),
+                clock,
                 times: Stream::new(world.config.seed, TIMES_SALT + index as u64),
                 input: VecDeque::new(),
                 running: None,
@@ -115,6 +128,46 @@ impl<J> fmt::Debug for SimPort<J> {
     }
 }
 
+/// What a simulated worker's handler tells the time by.
+///
+/// Virtual time stands still while a handler runs. Here each look at the clock stands for work that
+/// was done since the one before, so that a long computation that looks now and then sees its
+/// deadline come. Between jobs it tells the machine's time.
+#[derive(Clone, Debug)]
+pub struct WorkClock {
+    machine: ManualClock,
+    a_look: Nanos,
+    /// What the running job has used; none where no job runs.
+    used: Rc<Cell<Option<Nanos>>>,
+}
+
+impl WorkClock {
+    /// A clock on that machine by which `a_look` passes between two looks.
+    pub fn new(net: &SimNet, a_look: Nanos) -> WorkClock {
+        WorkClock {
+            machine: net.clock(),
+            a_look,
+            used: Rc::default(),
+        }
+    }
+
+    fn begin(&self) {
+        self.used.set(Some(Nanos::ZERO));
+    }
+
+    fn end(&self) -> Nanos {
+        self.used.take().unwrap_or(Nanos::ZERO)
+    }
+}
+
+impl Clock for WorkClock {
+    fn now(&self) -> Nanos {
+        let used = self.used.get();
+        self.used.set(used.map(|used| used + self.a_look));
+        self.machine.now() + used.unwrap_or(Nanos::ZERO)
+    }
+}
+
 /// Where the worker works: shared by the port and the machine.
 struct Bench<J> {
     world: Rc<RefCell<World>>,
@@ -125,6 +178,7 @@ struct Bench<J> {
 
 struct Place<J> {
     handler: Box<dyn Handler<J>>,
+    clock: WorkClock,
     times: Stream,
     input: VecDeque<Box<J>>,
     running: Option<Running<J>>,
@@ -141,6 +195,8 @@ struct Running<J> {
     finished: Finished<J>,
     publish: Publish,
     ends_at: Nanos,
+    /// When the work itself was done. Between this and the end only luck lies.
+    worked_until: Nanos,
 }
 
 impl<J> Worker for Bench<J> {
@@ -189,7 +245,7 @@ impl<J> Bench<J> {
                 world.config.latency_max,
             )
         };
-        let expected = place.handler.expected(&job);
+        place.clock.begin();
         let (publish, outcome) = if is_panic {
             (Publish::Now, Outcome::Panicked("a simulated panic".into()))
         } else {
@@ -198,20 +254,22 @@ impl<J> Bench<J> {
                 Err(payload) => (Publish::Now, Outcome::Panicked(text_of(&*payload))),
             }
         };
+        let used = place.clock.end();
         let usual = place.times.below(latency_max.as_u64().max(1));
-        let length = expected
-            + Nanos(if is_late {
-                100 * latency_max.as_u64()
-            } else {
-                usual
-            });
+        let length = Nanos(if is_late {
+            100 * latency_max.as_u64()
+        } else {
+            usual
+        });
         let mut world = self.world.borrow_mut();
-        let ends_at = world.now() + length;
+        let worked_until = world.now() + used;
+        let ends_at = worked_until.max(world.now() + length);
         world.plan_work(self.index, ends_at);
         place.running = Some(Running {
             finished: Finished { job, outcome },
             publish,
             ends_at,
+            worked_until,
         });
     }
 
@@ -250,7 +308,10 @@ impl<J> Bench<J> {
 
     /// The running job turns out to be over already.
     fn finish_early(&self) {
-        if self.place.borrow().running.is_some() {
+        let now = self.world.borrow().now();
+        let is_done = (self.place.borrow().running.as_ref())
+            .is_some_and(|running| running.worked_until <= now);
+        if is_done {
             self.finish();
             self.start_next();
         }

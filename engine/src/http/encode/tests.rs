@@ -64,6 +64,18 @@ fn an_overloaded_reply_is_whole() {
     }
 }
 
+#[test]
+fn an_overloaded_reply_to_head_has_no_content() {
+    let mut out = Vec::new();
+    overloaded(
+        &mut out,
+        &imf_fixdate(0),
+        ConnectionField::Silent,
+        Method::Head,
+    );
+    assert!(out.ends_with(b"\r\n\r\n"));
+}
+
 proptest! {
     #[test]
     fn decimals_are_those_of_core(number: u64) {

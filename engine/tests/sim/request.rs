@@ -1,0 +1,345 @@
+//! What clients ask, and what may be the answer.
+
+use cutaway::testing::simulation::Stream;
+
+use crate::reply::Reply;
+use crate::routes::pattern;
+
+/// A request and what is expected of its reply.
+#[derive(Clone, Debug)]
+pub struct Request {
+    pub bytes: Vec<u8>,
+    pub expected: Expected,
+}
+
+/// What is expected of a reply.
+#[derive(Clone, Debug)]
+pub struct Expected {
+    /// Its status where nothing goes wrong.
+    pub status: u16,
+    content: Content,
+    /// Its other statuses: what the machine's state can make of such a request.
+    others: &'static [u16],
+    pub is_to_head: bool,
+    /// The connection ends with this reply.
+    pub is_last: bool,
+    /// The reply has to say that the connection stays.
+    is_kept_by_word: bool,
+    /// Content may be asked for by a 100.
+    pub may_be_asked_for: bool,
+    /// It is refused for what it is; that may show before its last byte.
+    pub is_malformed: bool,
+}
+
+#[derive(Clone, Debug)]
+enum Content {
+    Exactly(Vec<u8>),
+    BeginsWith(Vec<u8>),
+    Problem,
+}
+
+/// What may happen to a request that is answered where it is read.
+const AT_INTAKE: &[u16] = &[503];
+/// What may happen to one that waits in the queue and runs steps.
+const IN_QUEUE: &[u16] = &[503, 504];
+/// What may happen to one with an effect.
+const AT_WORKER: &[u16] = &[500, 503, 504];
+
+impl Expected {
+    fn new(status: u16, content: Content, others: &'static [u16]) -> Expected {
+        Expected {
+            status,
+            content,
+            others,
+            is_to_head: false,
+            is_last: false,
+            is_kept_by_word: false,
+            may_be_asked_for: false,
+            is_malformed: false,
+        }
+    }
+
+    /// Whether this reply may be the one.
+    ///
+    /// # Errors
+    /// In words, why not.
+    pub fn check(&self, reply: &Reply) -> Result<(), String> {
+        if reply.status != self.status && !self.others.contains(&reply.status) {
+            return Err(format!("expected {}, got {}", self.status, reply.status));
+        }
+        if !reply.is_last() && self.is_last {
+            return Err("the last reply does not say `Connection: close`".into());
+        }
+        let says_kept = reply.field("Connection") == Some("keep-alive");
+        if self.is_kept_by_word && !reply.is_last() && !says_kept {
+            return Err("an HTTP/1.0 client is not told that the connection stays".into());
+        }
+        if self.is_to_head || matches!(reply.status, 204) {
+            return Ok(());
+        }
+        let is_right = if reply.status != self.status {
+            is_problem(reply)
+        } else {
+            match &self.content {
+                Content::Exactly(content) => reply.content == *content,
+                Content::BeginsWith(content) => reply.content.starts_with(content),
+                Content::Problem => is_problem(reply),
+            }
+        };
+        if is_right {
+            Ok(())
+        } else {
+            Err(format!(
+                "a {} with \"{}\"",
+                reply.status,
+                reply.content.escape_ascii()
+            ))
+        }
+    }
+}
+
+fn is_problem(reply: &Reply) -> bool {
+    let content = &reply.content;
+    reply.field("Content-Type") == Some("application/problem+json")
+        && content.starts_with(b"{\"")
+        && content.ends_with(b"}")
+}
+
+/// Makes requests up.
+pub struct Author<'a> {
+    pub choices: &'a mut Stream,
+    /// Only requests that are answered as they should be where nothing goes wrong.
+    pub is_decent: bool,
+}
+
+impl Author<'_> {
+    /// One more request.
+    pub fn request(&mut self) -> Request {
+        let malformed_rate = if self.is_decent { 0 } else { 60 };
+        if self.choices.per_mille(malformed_rate) {
+            return self.malformed();
+        }
+        let (method, target, content, mut expected) = self.wish();
+        let method = if method == "GET" && self.choices.per_mille(120) {
+            expected.is_to_head = true;
+            "HEAD"
+        } else {
+            method
+        };
+        let (version, connection) = match self.choices.below(40) {
+            0 => {
+                expected.is_last = true;
+                ("1.1", "Connection: close\r\n")
+            }
+            1 if content.is_none() => {
+                expected.is_last = true;
+                ("1.0", "")
+            }
+            2 if content.is_none() => {
+                expected.is_kept_by_word = true;
+                ("1.0", "Connection: keep-alive\r\n")
+            }
+            _ => ("1.1", ""),
+        };
+        let mut bytes =
+            format!("{method} {target} HTTP/{version}\r\nHost: simulated\r\n{connection}")
+                .into_bytes();
+        match content {
+            None => bytes.extend_from_slice(b"\r\n"),
+            Some(content) => self.add_content(&mut bytes, &content, &mut expected),
+        }
+        Request { bytes, expected }
+    }
+
+    fn wish(&mut self) -> (&'static str, String, Option<Vec<u8>>, Expected) {
+        use Content::{BeginsWith, Exactly, Problem};
+        let choices = &mut *self.choices;
+        let get = |target: &str, expected| ("GET", target.to_owned(), None, expected);
+        let text = |text: &str| Exactly(text.as_bytes().to_vec());
+        let id = choices.within(1, 140);
+        let post = |id: usize| {
+            if id <= 100 {
+                let content = format!("[{id},\"Post number {id}\",\"lorem ipsum\"]");
+                Expected::new(200, text(&content), AT_WORKER)
+            } else {
+                Expected::new(404, Problem, AT_WORKER)
+            }
+        };
+        match choices.below(if self.is_decent { 78 } else { 110 }) {
+            0..=19 => get(
+                "/plaintext",
+                Expected::new(200, text("Hello, World!"), IN_QUEUE),
+            ),
+            20..=25 => {
+                let content = text(r#"{"message":"Hello, World!"}"#);
+                get("/json", Expected::new(200, content, IN_QUEUE))
+            }
+            26..=30 => {
+                let (user, post) = (choices.below(99), choices.below(1 << 40));
+                let content = text(&format!("[{user},{post}]"));
+                let target = format!("/users/{user}/posts/{post}");
+                get(&target, Expected::new(200, content, IN_QUEUE))
+            }
+            31..=38 => {
+                let most = if choices.per_mille(200) { 6000 } else { 200 };
+                let len = choices.within(0, most);
+                let content = pattern(len);
+                let expected = Expected::new(200, Exactly(content.clone()), IN_QUEUE);
+                ("POST", "/echo".into(), Some(content), expected)
+            }
+            39..=53 => get(&format!("/posts/{id}"), post(id)),
+            54..=57 => get(&format!("/patient/{id}"), post(id)),
+            58..=63 => {
+                let note = format!("note {id} is {}", "long ".repeat(choices.within(0, 60)));
+                let expected = Expected::new(201, text("1"), AT_WORKER);
+                (
+                    "PUT",
+                    format!("/notes/{id}"),
+                    Some(note.into_bytes()),
+                    expected,
+                )
+            }
+            64..=66 => get(
+                "/steps",
+                Expected::new(200, text("worked thrice"), IN_QUEUE),
+            ),
+            67..=69 => get("/nowhere", Expected::new(404, Problem, AT_INTAKE)),
+            70..=71 => (
+                "DELETE",
+                "/plaintext".into(),
+                None,
+                Expected::new(405, Problem, AT_INTAKE),
+            ),
+            72 => {
+                let expected = Expected::new(204, Problem, AT_INTAKE);
+                ("OPTIONS", "/plaintext".into(), None, expected)
+            }
+            73..=74 => get("/empty", Expected::new(204, Problem, IN_QUEUE)),
+            75 => get("/fail", Expected::new(422, Problem, IN_QUEUE)),
+            76 => get("/users/x/posts/9", Expected::new(400, Problem, IN_QUEUE)),
+            77 => get("/count/100", Expected::new(200, text("100"), AT_WORKER)),
+
+            78..=83 => {
+                let size = choices.within(10, 40_000);
+                let expected = Expected::new(200, Exactly(pattern(size)), IN_QUEUE);
+                get(&format!("/large/{size}"), expected)
+            }
+            84..=85 => get(
+                "/fixed",
+                Expected::new(200, Exactly(vec![b'f'; 20_000]), IN_QUEUE),
+            ),
+            86..=88 => get("/panic", Expected::new(500, Problem, IN_QUEUE)),
+            89 => get("/forget", Expected::new(500, Problem, IN_QUEUE)),
+            90..=94 => {
+                let length = choices.below(14_000);
+                let expected = Expected::new(200, text("worked"), IN_QUEUE);
+                get(&format!("/work/{length}"), expected)
+            }
+            95..=99 => {
+                let until = [1_000, 10_000, 100_000][choices.below(3) as usize];
+                let expected = Expected::new(200, text(&until.to_string()), AT_WORKER);
+                get(&format!("/count/{until}"), expected)
+            }
+            100..=104 => get(&format!("/hasty/{id}"), post(id)),
+            _ => {
+                // Somebody may have written it, or not yet.
+                let beginning = BeginsWith(format!("note {id} is ").into_bytes());
+                let others = &[404, 500, 503, 504];
+                get(
+                    &format!("/notes/{id}"),
+                    Expected::new(200, beginning, others),
+                )
+            }
+        }
+    }
+
+    /// Content by its length or in chunks, sometimes only sent once it is asked for.
+    fn add_content(&mut self, bytes: &mut Vec<u8>, content: &[u8], expected: &mut Expected) {
+        if self.choices.per_mille(150) {
+            bytes.extend_from_slice(b"Expect: 100-continue\r\n");
+            expected.may_be_asked_for = true;
+        }
+        if self.choices.per_mille(500) {
+            bytes
+                .extend_from_slice(format!("Content-Length: {}\r\n\r\n", content.len()).as_bytes());
+            bytes.extend_from_slice(content);
+            return;
+        }
+        bytes.extend_from_slice(b"Transfer-Encoding: chunked\r\n\r\n");
+        let mut rest = content;
+        while !rest.is_empty() {
+            let (chunk, behind) = rest.split_at(self.choices.within(1, rest.len()));
+            let extension = if self.choices.per_mille(100) {
+                ";note=\"a b\""
+            } else {
+                ""
+            };
+            bytes.extend_from_slice(format!("{:x}{extension}\r\n", chunk.len()).as_bytes());
+            bytes.extend_from_slice(chunk);
+            bytes.extend_from_slice(b"\r\n");
+            rest = behind;
+        }
+        let trailer = if self.choices.per_mille(100) {
+            "X-Sum: 1\r\n"
+        } else {
+            ""
+        };
+        bytes.extend_from_slice(format!("0\r\n{trailer}\r\n").as_bytes());
+    }
+
+    /// Something that must be refused, and ends its connection.
+    fn malformed(&mut self) -> Request {
+        let kinds: [(u16, String); 14] = [
+            (400, "GET /plaintext\r\n\r\n".into()),
+            (400, "GET /plaintext HTTP/1.1\r\n\r\n".into()),
+            (
+                400,
+                "GET /plaintext HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n".into(),
+            ),
+            (400, "GET /plain text HTTP/1.1\r\nHost: a\r\n\r\n".into()),
+            (
+                400,
+                "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n".into(),
+            ),
+            (
+                400,
+                "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n"
+                    .into(),
+            ),
+            (
+                413,
+                "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 99999\r\n\r\n".into(),
+            ),
+            (
+                413,
+                "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nfffff\r\n"
+                    .into(),
+            ),
+            (
+                414,
+                format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "t".repeat(300)),
+            ),
+            (
+                417,
+                "POST /echo HTTP/1.1\r\nHost: a\r\nExpect: wonders\r\n\r\n".into(),
+            ),
+            (
+                431,
+                format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", "X: y\r\n".repeat(20)),
+            ),
+            (501, "BREW /coffee HTTP/1.1\r\nHost: a\r\n\r\n".into()),
+            (
+                501,
+                "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n".into(),
+            ),
+            (505, "GET /plaintext HTTP/2.0\r\nHost: a\r\n\r\n".into()),
+        ];
+        let (status, text) = &kinds[self.choices.below(kinds.len() as u64) as usize];
+        let mut expected = Expected::new(*status, Content::Problem, AT_INTAKE);
+        (expected.is_last, expected.is_malformed) = (true, true);
+        Request {
+            bytes: text.clone().into_bytes(),
+            expected,
+        }
+    }
+}
