@@ -427,7 +427,10 @@ fn listen_all(address: SocketAddr, count: usize) -> Result<Vec<TcpListener>, Err
     let refused = |error| Error::Listen { address, error };
     let options = ListenerOptions::default();
     if address.port() != 0 {
-        let alone = ListenerOptions { reuse_port: false, ..options };
+        let alone = ListenerOptions {
+            reuse_port: false,
+            ..options
+        };
         drop(listen(address, &alone).map_err(refused)?);
     }
     let first = listen(address, &options).map_err(refused)?;

@@ -88,5 +88,8 @@ fn the_panic_of_a_shard_ends_the_wait() {
     });
     assert!(shard.join().is_err());
     let error = running(news).wait().unwrap_err();
-    assert!(matches!(error, Error::ShardPanicked { shard: 3 }), "{error}");
+    assert!(
+        matches!(error, Error::ShardPanicked { shard: 3 }),
+        "{error}"
+    );
 }
