@@ -13,7 +13,7 @@ use std::thread::{self, JoinHandle};
 
 use cutaway_reactor::worker::{self, Death, ThreadPort};
 use cutaway_reactor::{ListenerOptions, Real, RealClock, Uring, UringOptions, Waker, listen};
-use cutaway_scheduler::Nanos;
+use cutaway_scheduler::{Clock, Nanos};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -137,7 +137,7 @@ impl Engine {
                 waker: waker.clone(),
             })
             .collect();
-        let effects = open_resources(&routes, &seats, &reporter)?;
+        let effects = open_resources(&routes, &seats, &RealClock::new(), &reporter)?;
         let control = Arc::new(Control {
             drain_within: AtomicU64::new(0),
             wakers,
@@ -427,7 +427,10 @@ fn listen_all(address: SocketAddr, count: usize) -> Result<Vec<TcpListener>, Err
     let refused = |error| Error::Listen { address, error };
     let options = ListenerOptions::default();
     if address.port() != 0 {
-        let alone = ListenerOptions { reuse_port: false, ..options };
+        let alone = ListenerOptions {
+            reuse_port: false,
+            ..options
+        };
         drop(listen(address, &alone).map_err(refused)?);
     }
     let first = listen(address, &options).map_err(refused)?;
@@ -445,6 +448,7 @@ type EffectsOfShards = Vec<Vec<SqliteEffects<ThreadPort<SqliteJob>>>>;
 fn open_resources(
     routes: &BuiltRoutes,
     seats: &[Seat],
+    clock: &(impl Clock + Clone + Send + 'static),
     reporter: &Sender<News>,
 ) -> Result<EffectsOfShards, Error> {
     let mut of_shards: EffectsOfShards = seats.iter().map(|_| Vec::new()).collect();
@@ -455,7 +459,7 @@ fn open_resources(
     });
     for (name, Settings::Sqlite(sqlite)) in routes.resources() {
         let opened = sqlite
-            .start(name, seats, RealClock::new(), Arc::clone(&on_death))
+            .start(name, seats, clock.clone(), Arc::clone(&on_death))
             .map_err(|error| Error::Database {
                 resource: name,
                 error,
@@ -505,3 +509,6 @@ impl Names for RouteNames {
         self.0.resources().get(index).map(|(name, _)| *name)
     }
 }
+
+#[cfg(test)]
+mod tests;

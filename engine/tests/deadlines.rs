@@ -1,6 +1,10 @@
 //! Deadlines, locks and clients that leave: what waits in SQLite keeps nobody else waiting.
 //!
 //! Nothing here looks at a clock: a request is shown to be slow by what is answered before it.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test ends where something is not as it should be"
+)]
 #![allow(missing_docs, reason = "the slots and resources of a test")]
 
 use std::thread;
@@ -35,11 +39,19 @@ fn plain(cx: &mut Cx) -> Step {
 
 fn load(cx: &mut Cx<Reads<Id>, Writes<Note>, Uses<Notes>>) -> Step {
     let id = *cx.get(Id);
-    cx.need(cx.on(Notes).query_opt("SELECT body FROM notes WHERE id = ?1").bind(id).into(Note))
+    cx.need(
+        cx.on(Notes)
+            .query_opt("SELECT body FROM notes WHERE id = ?1")
+            .bind(id)
+            .into(Note),
+    )
 }
 
 fn show(cx: &mut Cx<Reads<Note>>) -> Step {
-    let (body,) = cx.get(Note).as_ref().or_fail(NotFound, "note", cx.param("id"))?;
+    let (body,) = cx
+        .get(Note)
+        .as_ref()
+        .or_fail(NotFound, "note", cx.param("id"))?;
     cx.text(body)
 }
 
@@ -58,7 +70,12 @@ fn hold_lock(cx: &mut Cx<Writes<Done>, Uses<Rival>>) -> Step {
 
 fn write(cx: &mut Cx<Reads<Id>, Writes<Done>, Uses<Notes>>) -> Step {
     let id = *cx.get(Id);
-    cx.need(cx.on(Notes).exec("UPDATE notes SET body = 'new' WHERE id = ?1").bind(id).into(Done))
+    cx.need(
+        cx.on(Notes)
+            .exec("UPDATE notes SET body = 'new' WHERE id = ?1")
+            .bind(id)
+            .into(Done),
+    )
 }
 
 fn changed(cx: &mut Cx<Reads<Done>>) -> Step {
@@ -78,7 +95,10 @@ fn routes(notes: Sqlite, rival: Sqlite) -> BuiltRoutes {
         .resource(Rival, rival)
         .get("/plain", chain(plain).deadline(patient))
         .get("/notes/{id}", chain(load).then(show).deadline(patient))
-        .get("/forever", chain(count_for_ever).then(plain).deadline(patient))
+        .get(
+            "/forever",
+            chain(count_for_ever).then(plain).deadline(patient),
+        )
         .get("/brief", chain(count_for_ever).then(plain).deadline(brief))
         .get("/lock", chain(hold_lock).then(changed).deadline(patient))
         .put("/notes/{id}", chain(write).then(changed).deadline(patient))
@@ -132,7 +152,11 @@ fn holding_lock(server: &Server) -> Client {
 /// place in the ready queue if it never got so far.
 fn check_late_results(server: Server, late_count: u64) -> ShardStats {
     let stats = server.stop();
-    assert_eq!(stats.late_result_count + stats.stale_count, late_count, "{stats:?}");
+    assert_eq!(
+        stats.late_result_count + stats.stale_count,
+        late_count,
+        "{stats:?}"
+    );
     assert!(stats.late_result_count > 0, "{stats:?}");
     stats
 }

@@ -1,5 +1,9 @@
 //! How a server begins and ends, shown on a process of its own: signals, drains, addresses that are
 //! taken, and the quiet in between.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test ends where something is not as it should be"
+)]
 #![allow(missing_docs, reason = "the slots and resources of a test")]
 
 use std::io::Read;
@@ -41,11 +45,19 @@ fn plain(cx: &mut Cx) -> Step {
 
 fn load(cx: &mut Cx<Reads<Id>, Writes<Note>, Uses<Notes>>) -> Step {
     let id = *cx.get(Id);
-    cx.need(cx.on(Notes).query_opt("SELECT body FROM notes WHERE id = ?1").bind(id).into(Note))
+    cx.need(
+        cx.on(Notes)
+            .query_opt("SELECT body FROM notes WHERE id = ?1")
+            .bind(id)
+            .into(Note),
+    )
 }
 
 fn show(cx: &mut Cx<Reads<Note>>) -> Step {
-    let (body,) = cx.get(Note).as_ref().or_fail(NotFound, "note", cx.param("id"))?;
+    let (body,) = cx
+        .get(Note)
+        .as_ref()
+        .or_fail(NotFound, "note", cx.param("id"))?;
     cx.text(body)
 }
 
@@ -58,12 +70,30 @@ fn hold_lock(cx: &mut Cx<Writes<Done>, Uses<Rival>>) -> Step {
 
 fn write(cx: &mut Cx<Reads<Id>, Writes<Done>, Uses<Notes>>) -> Step {
     let id = *cx.get(Id);
-    cx.need(cx.on(Notes).exec("UPDATE notes SET body = 'new' WHERE id = ?1").bind(id).into(Done))
+    cx.need(
+        cx.on(Notes)
+            .exec("UPDATE notes SET body = 'new' WHERE id = ?1")
+            .bind(id)
+            .into(Done),
+    )
 }
 
 fn changed(cx: &mut Cx<Reads<Done>>) -> Step {
     let done = cx.get(Done);
     cx.json(&done.changed_count)
+}
+
+/// Takes the shards' rings away from them, as no request can without being so rude.
+fn sabotage(cx: &mut Cx) -> Step {
+    for entry in std::fs::read_dir("/proc/self/fd")? {
+        let path = entry?.path();
+        let is_ring = std::fs::read_link(&path)
+            .is_ok_and(|target| target.to_string_lossy().contains("io_uring"));
+        if is_ring && let Some(number) = path.file_name().and_then(|name| name.to_str()) {
+            child::close(number.parse()?);
+        }
+    }
+    cx.text("gone")
 }
 
 const SCHEMA: &str = "
@@ -79,9 +109,13 @@ fn routes(scratch: &str) -> BuiltRoutes {
         .resource(Rival, sqlite)
         .get("/plain", chain(plain).deadline(patient))
         .get("/notes/{id}", chain(load).then(show).deadline(patient))
+        .get("/sabotage", chain(sabotage))
         .get("/lock", chain(hold_lock).then(changed).deadline(patient))
         .get("/write/{id}", chain(write).then(changed).deadline(patient))
-        .get("/brief/{id}", chain(write).then(changed).deadline(60.millis()))
+        .get(
+            "/brief/{id}",
+            chain(write).then(changed).deadline(60.millis()),
+        )
         .build()
         .unwrap()
 }
@@ -98,14 +132,16 @@ fn serve() {
     let address = setting("TEST_ADDRESS").unwrap_or("127.0.0.1:0".into());
     let engine = Engine::new(routes(&setting("TEST_SCRATCH").unwrap()))
         .address(address.parse().unwrap())
-        .shards(1)
+        .shards(setting("TEST_SHARDS").map_or(1, |count| count.parse().unwrap()))
         .trace(TraceMode::Off)
         .limits(limits);
     let ended = engine.start().and_then(|running| {
         println!("listening on {}", running.address());
         running.wait()
     });
-    let Err(error) = ended else { std::process::exit(0) };
+    let Err(error) = ended else {
+        std::process::exit(0)
+    };
     eprintln!("error: {error}");
     std::process::exit(1);
 }
@@ -201,11 +237,16 @@ fn an_address_that_is_taken_is_named() {
     let scratch = Scratch::new("life");
     let settings = |address: &str| {
         let scratch = scratch.path().to_str().unwrap().to_owned();
-        [("TEST_SCRATCH", scratch), ("TEST_ADDRESS", address.to_owned())]
+        [
+            ("TEST_SCRATCH", scratch),
+            ("TEST_ADDRESS", address.to_owned()),
+        ]
     };
     let check = |address: &str| {
         let settings = settings(address);
-        let settings = settings.each_ref().map(|(name, value)| (*name, value.as_str()));
+        let settings = settings
+            .each_ref()
+            .map(|(name, value)| (*name, value.as_str()));
         let (status, words) = fail_to_start(&settings);
         assert_eq!(status.code(), Some(1), "{words}");
         let expected = format!("error: cannot listen on {address}: Address already in use");
@@ -220,6 +261,24 @@ fn an_address_that_is_taken_is_named() {
 }
 
 #[test]
+fn a_shard_that_breaks_ends_the_server() {
+    let scratch = Scratch::new("life");
+    let mut server = start(&scratch, &[("TEST_SHARDS", "2")]);
+    let mut stderr = server.stderr();
+    let mut client = Client::connect(server.address);
+    let mut parked = Client::connect(server.address);
+    parked.send(get("/lock"));
+    client.send(get("/sabotage"));
+    assert_eq!(server.end().code(), Some(1));
+    let mut words = String::new();
+    stderr.read_to_string(&mut words).unwrap();
+    assert!(
+        words.contains("error: shard ") && words.contains(" ended: "),
+        "{words}"
+    );
+}
+
+#[test]
 fn an_idle_server_sleeps() {
     let scratch = Scratch::new("life");
     let server = start(&scratch, &[]);
@@ -230,10 +289,20 @@ fn an_idle_server_sleeps() {
     let before = server.wake_ups();
     thread::sleep(Duration::from_millis(300));
     let after = server.wake_ups();
-    assert!(before.iter().any(|(name, _)| name == "shard-0"), "{before:?}");
-    assert!(before.iter().any(|(name, _)| name == "Notes-r0.0"), "{before:?}");
+    assert!(
+        before.iter().any(|(name, _)| name == "shard-0"),
+        "{before:?}"
+    );
+    assert!(
+        before.iter().any(|(name, _)| name == "Notes-r0.0"),
+        "{before:?}"
+    );
     for ((name, before), (_, after)) in before.iter().zip(&after) {
-        assert!(after - before < 10, "{name} was awake {} times", after - before);
+        assert!(
+            after - before < 10,
+            "{name} was awake {} times",
+            after - before
+        );
     }
     // It wakes for a client it has, and for a new one.
     assert_eq!(client.get("/notes/2").text(), "two");
@@ -256,7 +325,10 @@ fn every_shard_serves() {
     }
     drop(clients);
     let stats = server.stop_all();
-    assert_eq!(stats.iter().map(|stats| stats.request_count).sum::<u64>(), 128);
+    assert_eq!(
+        stats.iter().map(|stats| stats.request_count).sum::<u64>(),
+        128
+    );
     for stats in stats {
         assert!(stats.accepted_count > 0);
         assert_eq!(stats.request_count, 2 * stats.accepted_count);

@@ -1,4 +1,8 @@
 //! The timelines that a server prints, read from its standard error.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test ends where something is not as it should be"
+)]
 #![allow(missing_docs, reason = "the slots and resources of a test")]
 
 use std::io::{BufRead, BufReader, Read};
@@ -44,11 +48,19 @@ fn spin(cx: &mut Cx) -> Step {
 
 fn load(cx: &mut Cx<Reads<Id>, Writes<Note>, Uses<Notes>>) -> Step {
     let id = *cx.get(Id);
-    cx.need(cx.on(Notes).query_opt("SELECT body FROM notes WHERE id = ?1").bind(id).into(Note))
+    cx.need(
+        cx.on(Notes)
+            .query_opt("SELECT body FROM notes WHERE id = ?1")
+            .bind(id)
+            .into(Note),
+    )
 }
 
 fn show(cx: &mut Cx<Reads<Note>>) -> Step {
-    let (body,) = cx.get(Note).as_ref().or_fail(NotFound, "note", cx.param("id"))?;
+    let (body,) = cx
+        .get(Note)
+        .as_ref()
+        .or_fail(NotFound, "note", cx.param("id"))?;
     cx.text(body)
 }
 
@@ -77,7 +89,10 @@ fn serve() {
         .get("/plain", chain(plain).deadline(patient))
         .get("/spin", chain(spin).deadline(30.secs()))
         .get("/notes/{id}", chain(load).then(show).deadline(patient))
-        .get("/brief", chain(count_for_ever).then(plain).deadline(60.millis()))
+        .get(
+            "/brief",
+            chain(count_for_ever).then(plain).deadline(60.millis()),
+        )
         .build()
         .unwrap();
     let limits = Limits {
@@ -124,10 +139,15 @@ fn timeline<'t>(text: &'t str, title: &str) -> Vec<&'t str> {
 
 /// The length that stands behind this label, in nanoseconds.
 fn length_behind(line: &str, label: &str) -> f64 {
-    let (_, behind) = line.split_once(label).unwrap_or_else(|| panic!("no {label}: {line}"));
+    let (_, behind) = line
+        .split_once(label)
+        .unwrap_or_else(|| panic!("no {label}: {line}"));
     let mut words = behind.split_whitespace();
     let number: f64 = words.next().unwrap().parse().unwrap();
-    let unit = words.next().unwrap().trim_matches(|letter| ",)".contains(letter));
+    let unit = words
+        .next()
+        .unwrap()
+        .trim_matches(|letter| ",)".contains(letter));
     let factor = match unit {
         "ns" => 1.0,
         "µs" => 1e3,
@@ -175,14 +195,19 @@ fn where_a_read_has_waited_is_told_apart() {
 
     let brief = timeline(&text, "GET /brief ");
     assert!(brief[0].contains("  504  "), "{}", brief[0]);
-    assert!(brief.iter().any(|line| line.contains("deadline passed")), "{brief:?}");
+    assert!(
+        brief.iter().any(|line| line.contains("deadline passed")),
+        "{brief:?}"
+    );
 }
 
 #[test]
 fn only_what_is_slow_is_printed_unless_all_is_asked_for() {
-    for (trace, is_plain_told, is_slow_told) in
-        [("all", true, true), ("slow", false, true), ("off", false, false)]
-    {
+    for (trace, is_plain_told, is_slow_told) in [
+        ("all", true, true),
+        ("slow", false, true),
+        ("off", false, false),
+    ] {
         let scratch = Scratch::new("timelines");
         let server = start(&scratch, trace, "1024");
         let mut client = Client::connect(server.address);
@@ -190,8 +215,16 @@ fn only_what_is_slow_is_printed_unless_all_is_asked_for() {
         assert_eq!(client.get("/brief").status, 504);
         drop(client);
         let text = printed(server);
-        assert_eq!(text.contains("GET /plain "), is_plain_told, "{trace}: {text}");
-        assert_eq!(text.contains("GET /brief "), is_slow_told, "{trace}: {text}");
+        assert_eq!(
+            text.contains("GET /plain "),
+            is_plain_told,
+            "{trace}: {text}"
+        );
+        assert_eq!(
+            text.contains("GET /brief "),
+            is_slow_told,
+            "{trace}: {text}"
+        );
     }
 }
 

@@ -580,6 +580,7 @@ fn content_arrives_in_any_pieces() {
     let mut client = Client::connect(server.address);
     Pace::Bytes.send(&mut client, large.as_bytes());
     assert_eq!(client.response().text(), "0123456789".repeat(100));
+    drop(client);
     server.stop();
 }
 
@@ -617,6 +618,7 @@ fn a_head_is_a_get_without_content() {
     assert_eq!(client.response().text(), "3");
     assert_eq!(client.response_to("HEAD").status, 200);
     assert_eq!(client.get("/items/4").text(), "4");
+    drop(client);
     server.stop();
 }
 
@@ -663,6 +665,7 @@ fn every_path_says_what_it_allows() {
     client.send("CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n");
     let refused = client.response();
     assert!(matches!(refused.status, 404 | 405 | 501), "{refused:?}");
+    drop(client);
     server.stop();
 }
 
@@ -696,6 +699,7 @@ fn pipelined_answers_keep_their_order() {
     for index in 1..=100 {
         assert_eq!(client.response().text(), format!("note {index}"));
     }
+    drop(client);
     server.stop();
 }
 
@@ -720,6 +724,7 @@ fn a_client_may_wait_to_be_asked_for_its_content() {
     client.send(head.replace("1.1", "1.0"));
     client.send("hello");
     assert_eq!(client.response().text(), "hello");
+    drop(client);
     server.stop();
 }
 
@@ -790,6 +795,7 @@ fn a_step_that_breaks_its_word_breaks_nothing_else() {
     assert_eq!(client.response().text(), "note 1");
     assert_eq!(client.response().status, 500);
     assert_eq!(client.response().text(), "note 2");
+    drop(client);
     assert_eq!(server.stop().panic_count, 3);
 }
 
@@ -807,6 +813,7 @@ fn a_renderer_that_panics_is_answered_for() {
     let mut client = Client::connect(server.address);
     assert_eq!(client.get("/nowhere").text(), r#"{"type":"about:blank"}"#);
     assert_eq!(client.get("/plain").text(), "Hello, World!");
+    drop(client);
     server.stop();
 }
 

@@ -53,10 +53,18 @@ impl ChildServer {
         let tasks = fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
         let tasks = tasks.map(|task| {
             let task = task.unwrap().path();
-            let name = fs::read_to_string(task.join("comm")).unwrap().trim().to_owned();
+            let name = fs::read_to_string(task.join("comm"))
+                .unwrap()
+                .trim()
+                .to_owned();
             // Time on a core, time waited for one, number of time slices.
             let schedstat = fs::read_to_string(task.join("schedstat")).unwrap();
-            let slices = schedstat.split_whitespace().nth(2).unwrap().parse().unwrap();
+            let slices = schedstat
+                .split_whitespace()
+                .nth(2)
+                .unwrap()
+                .parse()
+                .unwrap();
             (name, slices)
         });
         let mut tasks: Vec<_> = tasks.collect();
@@ -71,6 +79,12 @@ impl Drop for ChildServer {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Closes a descriptor under whoever owns it.
+pub fn close(descriptor: c_int) {
+    // SAFETY: whatever becomes of its owner's calls, they are only refused.
+    unsafe { libc::close(descriptor) };
 }
 
 /// Starts a server that is not expected to come up; says how it ended, and its last words.
@@ -90,6 +104,11 @@ fn spawn(settings: &[(&str, &str)]) -> Child {
 
 fn run_out(mut child: Child) -> (ExitStatus, String) {
     let mut words = String::new();
-    child.stderr.take().unwrap().read_to_string(&mut words).unwrap();
+    child
+        .stderr
+        .take()
+        .unwrap()
+        .read_to_string(&mut words)
+        .unwrap();
     (child.wait().unwrap(), words)
 }
