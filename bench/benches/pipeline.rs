@@ -4,15 +4,20 @@
 //! `3 steps, 2 slots` less `begin and end` is the figure that `ctx/frame.rs` speaks of; the goal is
 //! 40 ns.
 
+use std::any::Any;
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use cutaway::Failure;
+use cutaway::ctx::list::{AvailableIn, Nil};
 use cutaway::ctx::{Context, RequestParts};
-use cutaway::http::{FieldSpan, Method, Span};
+use cutaway::http::encode::{self, ConnectionField, ResponseHead};
+use cutaway::http::{FieldSpan, Head, head};
+use cutaway::limits::Limits;
 use cutaway::prelude::*;
-use cutaway::route::Params;
-use cutaway::step::{Chain, Outcome, Route, Unobserved};
+use cutaway::response::ResponseView;
+use cutaway::route::{Found, Params};
+use cutaway::step::{Chain, Outcome, Unobserved};
+use cutaway::{BuiltRoutes, Failure};
 
 slot!(PostId: i64);
 slot!(Post<'r>: Option<PostRow<'r>>);
@@ -91,38 +96,35 @@ const HEAD: &[u8] = b"GET /posts/1234 HTTP/1.1\r\n\
     Connection: keep-alive\r\n\
     X: 1234\r\n\r\n";
 
-/// What the parser would say of [`HEAD`].
+/// What the parser and the router say of [`HEAD`].
 struct Parsed {
+    head: Head,
     fields: Vec<FieldSpan>,
     params: Params,
 }
 
 impl Parsed {
-    fn new() -> Parsed {
-        let mut at = 26;
-        let fields = (HEAD[26..HEAD.len() - 4].split(|byte| *byte == b'\n'))
-            .map(|line| {
-                let start = at;
-                at += line.len() + 1;
-                let colon = line.iter().position(|byte| *byte == b':');
-                let colon = start + colon.expect("a field line");
-                FieldSpan {
-                    name: Span::between(start, colon),
-                    value: Span::between(colon + 2, start + line.len()),
-                }
-            })
-            .collect();
-        let mut params = Params::new();
-        params.push(Span { start: 7, len: 4 });
-        Parsed { fields, params }
+    fn new(routes: &BuiltRoutes) -> Parsed {
+        let mut fields = Vec::new();
+        let head = head::parse(HEAD, &Limits::default(), &mut fields)
+            .expect("a well-formed head")
+            .expect("a whole head");
+        let Found::Route { params, .. } = routes.find(head.method, head.path.of(HEAD)) else {
+            panic!("the route is there");
+        };
+        Parsed {
+            head,
+            fields,
+            params,
+        }
     }
 
     fn parts(&self) -> RequestParts<'_> {
         RequestParts {
-            method: Method::Get,
-            target: Span { start: 4, len: 11 },
-            path: Span { start: 4, len: 11 },
-            query: None,
+            method: self.head.method,
+            target: self.head.target,
+            path: self.head.path,
+            query: self.head.query,
             fields: &self.fields,
             params: &self.params,
             body: &[],
@@ -130,13 +132,28 @@ impl Parsed {
     }
 }
 
-fn route<G, A, O>(chain: Chain<G, A, O>) -> Route {
-    Route::alone(Method::Get, "/posts/{id}", chain).expect("the steps fit together")
+fn routes<G: AvailableIn<Nil, I>, A, O, I>(chain: Chain<G, A, O>) -> BuiltRoutes {
+    let routes = Routes::new().get("/posts/{id}", chain);
+    routes.build().expect("the steps fit together")
+}
+
+fn answer(response: &ResponseView<'_>, out: &mut Vec<u8>) {
+    let body = response.body();
+    let content = body.as_slice();
+    ResponseHead {
+        status: response.status(),
+        date: b"Sun, 06 Nov 1994 08:49:37 GMT",
+        content_type: response.content_type(),
+        content_length: content.len() as u64,
+        connection: ConnectionField::Silent,
+    }
+    .write(out);
+    encode::end(out);
+    out.extend_from_slice(content);
 }
 
 fn pipeline(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("pipeline");
-    let parsed = Parsed::new();
     let mut context = Context::with_capacity(4096);
 
     let mut out = Vec::with_capacity(256);
@@ -149,36 +166,56 @@ fn pipeline(criterion: &mut Criterion) {
         });
     });
 
-    let one = route(chain(|cx: &mut Cx| cx.text("hello")));
+    // What the frame replaces, for the two slots of `3 steps, 2 slots` alone.
+    let mut boxes: Vec<Option<Box<dyn Any>>> = vec![None, None];
+    group.bench_function("2 slots as a list of boxes", |bencher| {
+        bencher.iter(|| {
+            boxes[0] = Some(Box::new(black_box(1234_i64)));
+            let id = *boxes[0]
+                .as_ref()
+                .and_then(|id| id.downcast_ref::<i64>())
+                .expect("an id");
+            boxes[1] = Some(Box::new(Some(PostRow { id, title: "hello" })));
+            let post = boxes[1]
+                .as_ref()
+                .and_then(|post| post.downcast_ref::<Option<PostRow>>());
+            black_box(post.expect("a post"));
+            boxes.fill_with(|| None);
+        });
+    });
+
+    let one = routes(chain(|cx: &mut Cx| cx.text("hello")));
+    let parsed = Parsed::new(&one);
     group.bench_function("begin and end", |bencher| {
         bencher.iter(|| {
-            context.begin(black_box(&one), black_box(HEAD), &parsed.parts());
+            context.begin(black_box(one.route(0)), black_box(HEAD), &parsed.parts());
             context.end(drop);
         });
     });
 
     let nothing = |_: &mut Cx| ();
     let six = chain(by_id).then(nothing).then(load);
-    let routes = [
+    let cases = [
         ("1 step, 0 slots", one),
         (
             "3 steps, 2 slots",
-            route(chain(by_id).then(load).then(render)),
+            routes(chain(by_id).then(load).then(render)),
         ),
         (
             "3 steps, 2 slots, 1 dropped",
-            route(chain(by_id).then(load_owned).then(render_owned)),
+            routes(chain(by_id).then(load_owned).then(render_owned)),
         ),
         (
             "3 steps, 3 slots, 1 extracted",
-            route(chain(by_slot).then(load).then(render)),
+            routes(chain(by_slot).then(load).then(render)),
         ),
         (
             "6 steps, 2 slots",
-            route(six.then(nothing).then(nothing).then(render)),
+            routes(six.then(nothing).then(nothing).then(render)),
         ),
     ];
-    for (name, route) in &routes {
+    for (name, routes) in &cases {
+        let route = routes.route(0);
         group.bench_function(*name, |bencher| {
             bencher.iter(|| {
                 context.begin(black_box(route), black_box(HEAD), &parsed.parts());
@@ -189,6 +226,39 @@ fn pipeline(criterion: &mut Criterion) {
             });
         });
     }
+
+    let whole = &cases[1].1;
+    let mut fields = Vec::with_capacity(32);
+    let mut out = Vec::with_capacity(1024);
+    let limits = Limits::default();
+    group.bench_function("head, route, 3 steps, response head", |bencher| {
+        bencher.iter(|| {
+            fields.clear();
+            let head = head::parse(black_box(HEAD), &limits, &mut fields)
+                .expect("a well-formed head")
+                .expect("a whole head");
+            let Found::Route { value, params } = whole.find(head.method, head.path.of(HEAD)) else {
+                panic!("the route is there");
+            };
+            let route = whole.route(*value);
+            let parts = RequestParts {
+                method: head.method,
+                target: head.target,
+                path: head.path,
+                query: head.query,
+                fields: &fields,
+                params: &params,
+                body: &[],
+            };
+            context.begin(route, HEAD, &parts);
+            let outcome = context.run(route, &mut Unobserved);
+            assert!(matches!(outcome, Outcome::Done));
+            out.clear();
+            answer(&context.response(), &mut out);
+            black_box(&out);
+            context.end(drop);
+        });
+    });
     group.finish();
 }
 

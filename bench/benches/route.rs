@@ -34,19 +34,22 @@ fn routes(criterion: &mut Criterion) {
     let mut peer = matchit::Router::new();
     for (index, pattern) in PATTERNS.iter().enumerate() {
         builder.add(Method::Get, pattern, index);
-        peer.insert(*pattern, index).expect("the patterns do not conflict");
+        peer.insert(*pattern, index)
+            .expect("the patterns do not conflict");
     }
     let table = builder.build().expect("the patterns do not conflict");
     for (name, path) in PATHS {
         let mut group = criterion.benchmark_group(format!("route/{name}"));
         group.bench_function("cutaway", |bencher| {
-            bencher.iter(|| match table.find(Method::Get, black_box(path)) {
-                Found::Route { value, params } => {
-                    black_box(params.spans());
-                    Some(*value)
-                }
-                Found::NotFound | Found::MethodNotAllowed { .. } => None,
-            });
+            bencher.iter(
+                || match table.find(Method::Get, black_box(path.as_bytes())) {
+                    Found::Route { value, params } => {
+                        black_box(params.spans());
+                        Some(*value)
+                    }
+                    Found::NotFound | Found::MethodNotAllowed { .. } => None,
+                },
+            );
         });
         group.bench_function("matchit", |bencher| {
             bencher.iter(|| {

@@ -13,15 +13,15 @@ use cutaway::TraceMode;
 use cutaway::prelude::*;
 use serde::Serialize;
 
-resource!(pub Blog: Sqlite);
-slot!(pub UserId: u64 = path "id");
-slot!(pub PostNumber: u64 = path "post");
-slot!(pub PostId: i64 = path "id");
-slot!(pub Post<'r>: Option<PostRow<'r>>);
+resource!(Blog: Sqlite);
+slot!(UserId: u64 = path "id");
+slot!(PostNumber: u64 = path "post");
+slot!(PostId: i64 = path "id");
+slot!(Post<'r>: Option<PostRow<'r>>);
 
 /// A row of `posts`. Its text lies in the request's own memory.
 #[derive(Clone, Copy, Serialize)]
-pub struct PostRow<'r> {
+struct PostRow<'r> {
     id: i64,
     title: &'r str,
     body: &'r str,
@@ -30,7 +30,11 @@ pub struct PostRow<'r> {
 impl<'r> FromRow<'r> for PostRow<'r> {
     fn from_row(row: Row<'r>) -> Result<Self, DecodeError> {
         let mut columns = row.columns();
-        Ok(PostRow { id: columns.read()?, title: columns.read()?, body: columns.read()? })
+        Ok(PostRow {
+            id: columns.read()?,
+            title: columns.read()?,
+            body: columns.read()?,
+        })
     }
 }
 
@@ -43,7 +47,9 @@ fn json(cx: &mut Cx) -> Step {
     struct Greeting {
         message: &'static str,
     }
-    cx.json(&Greeting { message: "Hello, World!" })
+    cx.json(&Greeting {
+        message: "Hello, World!",
+    })
 }
 
 fn user_post(cx: &mut Cx<Reads<(UserId, PostNumber)>>) -> Step {
@@ -58,12 +64,17 @@ fn user_post(cx: &mut Cx<Reads<(UserId, PostNumber)>>) -> Step {
 
 fn load_post(cx: &mut Cx<Reads<PostId>, Writes<Post>, Uses<Blog>>) -> Step {
     let id = *cx.get(PostId);
-    let query = cx.on(Blog).query_opt("SELECT id, title, body FROM posts WHERE id = ?1");
+    let query = cx
+        .on(Blog)
+        .query_opt("SELECT id, title, body FROM posts WHERE id = ?1");
     cx.need(query.bind(id).into(Post))
 }
 
 fn show_post(cx: &mut Cx<Reads<Post>>) -> Step {
-    let post = cx.get(Post).as_ref().or_fail(NotFound, "post", cx.param("id"))?;
+    let post = cx
+        .get(Post)
+        .as_ref()
+        .or_fail(NotFound, "post", cx.param("id"))?;
     cx.json(post)
 }
 
@@ -99,12 +110,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let options = Options::parse();
     let routes = Routes::new()
         .resource(Blog, Sqlite::open(options.db).schema(SCHEMA))
-        .get("/plaintext", chain(plaintext).class(Interactive))
-        .get("/json", chain(json).class(Interactive))
-        .get("/users/{id}/posts/{post}", chain(user_post).class(Interactive))
+        .get("/plaintext", chain(plaintext))
+        .get("/json", chain(json))
+        .get("/users/{id}/posts/{post}", chain(user_post))
         .get("/posts/{id}", chain(load_post).then(show_post))
         .build()?;
-    let mut engine = Engine::new(routes).address(options.addr).trace(options.trace);
+    let mut engine = Engine::new(routes)
+        .address(options.addr)
+        .trace(options.trace);
     if let Some(shards) = options.shards {
         engine = engine.shards(shards);
     }

@@ -19,8 +19,8 @@ pub use error::Error;
 pub use response::Renderer;
 pub use routes::{BuiltRoutes, Routes, RoutesRefusal, RoutesRefused};
 pub use server::{Engine, Running, Stopper};
-pub use timeline::TraceMode;
 pub use step::{Decision, Fail, Failure, Step};
+pub use timeline::TraceMode;
 
 /// What a file of steps needs.
 pub mod prelude {

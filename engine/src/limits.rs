@@ -100,10 +100,19 @@ pub struct Limits {
     ///
     /// Default 500 µs; more than zero. Beyond it the remaining steps wait for the next turn.
     pub turn_quantum: Nanos,
+    /// How long the replies of a turn wait for the ring before no further batch is begun.
+    ///
+    /// Default 100 µs; more than zero. Beyond it what was received waits for the next turn.
+    pub reply_wait_max: Nanos,
     /// The most completions one turn of a shard takes.
     ///
     /// Default 256; count, 1 or more. The rest wait for the next turn.
     pub completions_per_turn: usize,
+    /// The most requests that are parsed before those are run.
+    ///
+    /// Default 16; count, 1 or more. Beyond it what was received waits unparsed; small enough that
+    /// the slots of a batch stay in the cache, large enough that the deadlines have a choice.
+    pub batch_max: usize,
     /// The most finished timelines that wait for the exporter.
     ///
     /// Default 1024; count, 1 or more. A timeline beyond it is dropped and counted.
@@ -145,7 +154,9 @@ impl Default for Limits {
             timer_period_max: Nanos::from_secs(5),
             drain_timeout: Nanos::from_secs(10),
             turn_quantum: Nanos::from_micros(500),
+            reply_wait_max: Nanos::from_micros(100),
             completions_per_turn: 256,
+            batch_max: 16,
             trace_queue_len: 1024,
             arena_bytes: 4096,
             receive_buffers: 256,

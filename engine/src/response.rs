@@ -3,12 +3,14 @@
 mod problem;
 
 use std::cell::Ref;
+use std::ops::Range;
 
 use bytes::Bytes;
 use serde::Serialize;
 
 use crate::ctx::Cx;
 use crate::http::Status;
+use crate::http::encode::{FieldName, FieldValue};
 use crate::step::{Done, Failure, Step};
 
 pub use problem::{Renderer, problem};
@@ -30,7 +32,7 @@ impl<'r, A, B, C> Cx<'r, A, B, C> {
     /// Never; it returns a [`Step`] to end one.
     #[inline]
     pub fn text(&mut self, text: &str) -> Step {
-        self.slice(TEXT, text.as_bytes())
+        self.copied(TEXT, text.as_bytes())
     }
 
     /// HTML. Nothing is escaped.
@@ -38,7 +40,7 @@ impl<'r, A, B, C> Cx<'r, A, B, C> {
     /// # Errors
     /// Never.
     pub fn html(&mut self, html: &str) -> Step {
-        self.slice(HTML, html.as_bytes())
+        self.copied(HTML, html.as_bytes())
     }
 
     /// JSON, written straight into the response's buffer.
@@ -58,44 +60,40 @@ impl<'r, A, B, C> Cx<'r, A, B, C> {
     /// The value cannot be written as JSON: a 500.
     pub fn json<T: Serialize + ?Sized>(&mut self, value: &T) -> Step {
         let mut output = self.window.output();
-        let buffer = output.start(JSON);
-        serde_json::to_writer(buffer, value).map_err(|error| Failure::error("json", &error))?;
-        Done
+        match serde_json::to_writer(output.start(JSON), value) {
+            Ok(()) => Done,
+            Err(error) => {
+                output.clear_content();
+                Err(Failure::error("json", &error))
+            }
+        }
     }
 
     /// A copy of the bytes.
     ///
     /// # Errors
-    /// Never.
-    #[inline]
+    /// The media type is no field value: a 500.
     pub fn slice(&mut self, content_type: &'static str, content: &[u8]) -> Step {
-        self.window
-            .output()
-            .start(content_type)
-            .extend_from_slice(content);
-        Done
+        self.copied(media_type(content_type)?, content)
     }
 
     /// Bytes of the program itself, not copied.
     ///
     /// # Errors
-    /// Never.
-    #[inline]
+    /// The media type is no field value: a 500.
     pub fn fixed(&mut self, content_type: &'static str, content: &'static [u8]) -> Step {
-        self.window
-            .output()
-            .set(content_type, Content::Static(content));
+        let content_type = media_type(content_type)?;
+        (self.window.output()).set(content_type, Content::Static(content));
         Done
     }
 
     /// Owned or shared bytes, not copied.
     ///
     /// # Errors
-    /// Never.
+    /// The media type is no field value: a 500.
     pub fn bytes(&mut self, content_type: &'static str, content: impl Into<Bytes>) -> Step {
-        self.window
-            .output()
-            .set(content_type, Content::Bytes(content.into()));
+        let content_type = media_type(content_type)?;
+        (self.window.output()).set(content_type, Content::Bytes(content.into()));
         Done
     }
 
@@ -113,6 +111,43 @@ impl<'r, A, B, C> Cx<'r, A, B, C> {
         self.window.output().status = Some(status);
         self
     }
+
+    /// One more header field. It is kept whatever answers the request, a failure too.
+    ///
+    /// ```
+    /// use cutaway::prelude::*;
+    ///
+    /// fn moved(cx: &mut Cx) -> Step {
+    ///     cx.response_header("Location", "/posts/7")?;
+    ///     cx.status(Status::SEE_OTHER).empty()
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// A 500 where the name is no token, where a line end or another control byte stands in the
+    /// value, or where the engine itself writes the field: `Connection`, `Content-Length`,
+    /// `Content-Type`, `Date` and `Transfer-Encoding`.
+    pub fn response_header(&mut self, name: &'static str, value: &str) -> Result<(), Failure> {
+        let is_ours = OWN_FIELDS.iter().any(|own| own.eq_ignore_ascii_case(name));
+        match (FieldName::new(name), FieldValue::new(value)) {
+            (Some(name), Some(_)) if !is_ours => {
+                self.window.output().add_field(name, value);
+                Ok(())
+            }
+            _ => Err(Failure::error(name, &"a header field that cannot be set")),
+        }
+    }
+
+    #[inline]
+    fn copied(&mut self, content_type: FieldValue<'static>, content: &[u8]) -> Step {
+        let mut output = self.window.output();
+        output.start(content_type).extend_from_slice(content);
+        Done
+    }
+}
+
+fn media_type(text: &'static str) -> Result<FieldValue<'static>, Failure> {
+    FieldValue::new(text).ok_or_else(|| Failure::error("media type", &text))
 }
 
 /// A response as the shard finds it.
@@ -136,8 +171,16 @@ impl<'c> ResponseView<'c> {
     }
 
     /// The media type of the content; none where there is no content.
-    pub fn content_type(&self) -> Option<&'static str> {
+    pub fn content_type(&self) -> Option<FieldValue<'static>> {
         self.output.content_type
+    }
+
+    /// The header fields that steps added, in their order.
+    pub fn fields(&self) -> impl Iterator<Item = (FieldName<'static>, FieldValue<'_>)> {
+        (self.output.fields.iter()).filter_map(|field| {
+            let value = &self.output.field_text[field.value.clone()];
+            Some((field.name, FieldValue::new(value)?))
+        })
     }
 
     /// The content.
@@ -175,9 +218,17 @@ impl Body<'_> {
 /// The response of one request after another; keeps its buffer.
 pub(crate) struct Output {
     status: Option<Status>,
-    content_type: Option<&'static str>,
+    content_type: Option<FieldValue<'static>>,
     content: Content,
     buffer: Vec<u8>,
+    fields: Vec<Field>,
+    /// The values of the fields, one after another.
+    field_text: String,
+}
+
+struct Field {
+    name: FieldName<'static>,
+    value: Range<usize>,
 }
 
 enum Content {
@@ -193,6 +244,8 @@ impl Default for Output {
             content_type: None,
             content: Content::Buffer,
             buffer: Vec::with_capacity(BUFFER_BYTES),
+            fields: Vec::new(),
+            field_text: String::new(),
         }
     }
 }
@@ -200,14 +253,14 @@ impl Default for Output {
 impl Output {
     /// Begins content in the buffer.
     #[inline]
-    fn start(&mut self, content_type: &'static str) -> &mut Vec<u8> {
+    fn start(&mut self, content_type: FieldValue<'static>) -> &mut Vec<u8> {
         self.set(content_type, Content::Buffer);
         self.buffer.clear();
         &mut self.buffer
     }
 
     #[inline]
-    fn set(&mut self, content_type: &'static str, content: Content) {
+    fn set(&mut self, content_type: FieldValue<'static>, content: Content) {
         self.content_type = Some(content_type);
         self.content = content;
     }
@@ -218,25 +271,52 @@ impl Output {
         self.buffer.clear();
     }
 
-    /// Makes this the response to a failure.
+    fn add_field(&mut self, name: FieldName<'static>, value: &str) {
+        let start = self.field_text.len();
+        self.field_text.push_str(value);
+        self.fields.push(Field {
+            name,
+            value: start..self.field_text.len(),
+        });
+    }
+
+    /// Makes this the response to a failure. The fields that steps added stay.
     pub(crate) fn fail(&mut self, renderer: Renderer, failure: &Failure) {
         self.status = Some(failure.kind().status());
         let content_type = problem::render(renderer, failure, self.start(problem::PROBLEM_JSON));
         self.content_type = Some(content_type);
     }
 
-    /// Forgets the response, keeps the buffer unless one response has made it a giant.
+    /// Forgets the response, keeps the buffers unless one response has made them giants.
     #[inline]
     pub(crate) fn clear(&mut self) {
         self.status = None;
         self.clear_content();
-        self.buffer.shrink_to(BUFFER_BYTES_KEPT_MAX);
+        self.fields.clear();
+        self.field_text.clear();
+        if self.buffer.capacity() > BUFFER_BYTES_KEPT_MAX {
+            self.buffer = Vec::with_capacity(BUFFER_BYTES);
+        }
     }
 }
 
-const TEXT: &str = "text/plain; charset=utf-8";
-const HTML: &str = "text/html; charset=utf-8";
-const JSON: &str = "application/json";
+const TEXT: FieldValue<'static> = constant("text/plain; charset=utf-8");
+const HTML: FieldValue<'static> = constant("text/html; charset=utf-8");
+const JSON: FieldValue<'static> = constant("application/json");
+
+/// What [`Cx::response_header`] refuses: these say where a message ends and whose it is.
+const OWN_FIELDS: [&str; 5] = [
+    "Connection",
+    "Content-Length",
+    "Content-Type",
+    "Date",
+    "Transfer-Encoding",
+];
+
+/// A field value that is known when the engine is compiled.
+const fn constant(text: &'static str) -> FieldValue<'static> {
+    FieldValue::new(text).expect("a constant of the engine is a field value")
+}
 
 /// What a response's buffer begins with.
 const BUFFER_BYTES: usize = 1024;

@@ -186,6 +186,8 @@ impl<Available> Routes<Available> {
         let mut routes = Vec::with_capacity(pending.len());
         for route in pending {
             let (method, pattern) = (route.method, route.pattern);
+            // Refused or not, so that what is wrong with its pattern is told as well.
+            table.add(method, pattern, routes.len() as u16);
             let built = Route::build(RouteParts {
                 method,
                 pattern,
@@ -196,10 +198,7 @@ impl<Available> Routes<Available> {
                 renderer,
             });
             match built {
-                Ok(route) => {
-                    table.add(method, pattern, routes.len() as u16);
-                    routes.push(route);
-                }
+                Ok(route) => routes.push(route),
                 Err(found) => refusals.extend(found.into_iter().map(RoutesRefusal::Route)),
             }
         }
@@ -257,7 +256,7 @@ pub struct BuiltRoutes {
 impl BuiltRoutes {
     /// Finds the index of a request's route.
     #[inline]
-    pub fn find(&self, method: Method, path: &str) -> Found<'_, u16> {
+    pub fn find(&self, method: Method, path: &[u8]) -> Found<'_, u16> {
         self.table.find(method, path)
     }
 
@@ -329,3 +328,6 @@ pub enum RoutesRefusal {
         resource: &'static str,
     },
 }
+
+#[cfg(test)]
+mod tests;

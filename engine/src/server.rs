@@ -11,9 +11,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
 
-use cutaway_reactor::worker::ThreadPort;
+use cutaway_reactor::worker::{self, Death, ThreadPort};
 use cutaway_reactor::{ListenerOptions, Real, RealClock, Uring, UringOptions, Waker, listen};
-use cutaway_scheduler::Nanos;
+use cutaway_scheduler::{Clock, Nanos};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -106,7 +106,13 @@ impl Engine {
     /// # Errors
     /// As [`run`](Engine::run). What was started before the fault ends with the process.
     pub fn start(self) -> Result<Running, Error> {
-        let Engine { routes, address, shards, limits, trace } = self;
+        let Engine {
+            routes,
+            address,
+            shards,
+            limits,
+            trace,
+        } = self;
         let cores = cutaway_reactor::allowed_cores().map_err(Error::Cores)?;
         let count = shards.unwrap_or(cores.len());
         if count == 0 {
@@ -116,15 +122,26 @@ impl Engine {
         let routes = Arc::new(routes);
         let (reporter, news) = mpsc::channel();
 
-        let wakers = (0..count).map(|_| Waker::new()).collect::<io::Result<Vec<_>>>();
-        let wakers = wakers.map_err(|error| Error::Kernel { what: "an eventfd", error })?;
+        let wakers = (0..count)
+            .map(|_| Waker::new())
+            .collect::<io::Result<Vec<_>>>();
+        let wakers = wakers.map_err(|error| Error::Kernel {
+            what: "an eventfd",
+            error,
+        })?;
         let seats: Vec<Seat> = wakers
             .iter()
             .enumerate()
-            .map(|(index, waker)| Seat { core: Some(core_of(index)), waker: waker.clone() })
+            .map(|(index, waker)| Seat {
+                core: Some(core_of(index)),
+                waker: waker.clone(),
+            })
             .collect();
-        let effects = open_resources(&routes, &seats, &reporter)?;
-        let control = Arc::new(Control { drain_within: AtomicU64::new(0), wakers });
+        let effects = open_resources(&routes, &seats, &RealClock::new(), &reporter)?;
+        let control = Arc::new(Control {
+            drain_within: AtomicU64::new(0),
+            wakers,
+        });
 
         let names = RouteNames(Arc::clone(&routes));
         let stderr = io::stderr();
@@ -165,9 +182,19 @@ impl Engine {
         let exporter = thread::Builder::new()
             .name("exporter".into())
             .spawn(move || exporter.run())
-            .map_err(|error| Error::Kernel { what: "the exporter's thread", error })?;
+            .map_err(|error| Error::Kernel {
+                what: "the exporter's thread",
+                error,
+            })?;
         let drain_timeout = limits.drain_timeout;
-        Ok(Running { address, drain_timeout, control, news, shards: handles, exporter })
+        Ok(Running {
+            address,
+            drain_timeout,
+            control,
+            news,
+            shards: handles,
+            exporter,
+        })
     }
 }
 
@@ -189,7 +216,10 @@ impl Running {
 
     /// Something that can ask for the drain from another thread.
     pub fn stopper(&self) -> Stopper {
-        Stopper { control: Arc::clone(&self.control), within: self.drain_timeout }
+        Stopper {
+            control: Arc::clone(&self.control),
+            within: self.drain_timeout,
+        }
     }
 
     /// Waits for the end: a signal and the drain it begins, or a fault.
@@ -268,7 +298,8 @@ impl Control {
     }
 
     fn drain(&self, within: Nanos) {
-        self.drain_within.store(within.as_u64().max(1), Ordering::Relaxed);
+        self.drain_within
+            .store(within.as_u64().max(1), Ordering::Relaxed);
         self.wakers.iter().for_each(Waker::wake);
     }
 }
@@ -312,13 +343,21 @@ impl Berth {
             buffer_bytes: self.limits.receive_buffer_bytes as u32,
             ..UringOptions::default()
         };
-        let mut ring = Uring::with_waker(options, waker)
-            .map_err(|error| Error::Ring { shard: self.index, error })?;
-        let listener = ring
-            .adopt(self.listener)
-            .map_err(|error| Error::Kernel { what: "a listener", error })?;
-        let core =
-            Core::new(RealClock::new(), self.limits, self.routes, self.effects, self.recorder);
+        let mut ring = Uring::with_waker(options, waker).map_err(|error| Error::Ring {
+            shard: self.index,
+            error,
+        })?;
+        let listener = ring.adopt(self.listener).map_err(|error| Error::Kernel {
+            what: "a listener",
+            error,
+        })?;
+        let core = Core::new(
+            RealClock::new(),
+            self.limits,
+            self.routes,
+            self.effects,
+            self.recorder,
+        );
         Ok(Shard::new(ring, core, &[listener]))
     }
 }
@@ -329,10 +368,17 @@ fn start_shard(berth: Berth, reporter: Sender<News>) -> Result<JoinHandle<()>, E
         .name(name.clone())
         .spawn(move || {
             // The main thread has to hear of the end however it comes, a panic included.
-            let report = Report { index, reporter, end: None };
+            let report = Report {
+                index,
+                reporter,
+                end: None,
+            };
             serve(&name, berth, report);
         })
-        .map_err(|error| Error::Kernel { what: "a shard's thread", error })
+        .map_err(|error| Error::Kernel {
+            what: "a shard's thread",
+            error,
+        })
 }
 
 fn serve(name: &str, berth: Berth, mut report: Report) {
@@ -341,9 +387,14 @@ fn serve(name: &str, berth: Berth, mut report: Report) {
     let reporter = report.reporter.clone();
     let served = host::run(name, core, async move {
         let mut shard = berth.shard()?;
+        // The workers on this core run behind the shard; a kernel that cannot do it is no fault.
+        let _ = worker::come_first();
         let _ = reporter.send(News::ShardUp);
         let ended = host::drive(&mut shard, || control.drain_within()).await;
-        ended.map_err(|error| Error::ShardBroke { shard: index, error })?;
+        ended.map_err(|error| Error::ShardBroke {
+            shard: index,
+            error,
+        })?;
         Ok(shard.stats().clone())
     });
     report.end = Some(match served {
@@ -369,9 +420,19 @@ impl Drop for Report {
 }
 
 /// One listener for each shard. Port 0 is settled by the first; the others join it.
+///
+/// A port that can be shared is shared with anybody of the same user: a second server would start
+/// without a word and take half of the first one's connections. So the port is asked for alone first.
 fn listen_all(address: SocketAddr, count: usize) -> Result<Vec<TcpListener>, Error> {
     let refused = |error| Error::Listen { address, error };
     let options = ListenerOptions::default();
+    if address.port() != 0 {
+        let alone = ListenerOptions {
+            reuse_port: false,
+            ..options
+        };
+        drop(listen(address, &alone).map_err(refused)?);
+    }
     let first = listen(address, &options).map_err(refused)?;
     let settled = first.local_addr().map_err(refused)?;
     let mut listeners = vec![first];
@@ -387,19 +448,22 @@ type EffectsOfShards = Vec<Vec<SqliteEffects<ThreadPort<SqliteJob>>>>;
 fn open_resources(
     routes: &BuiltRoutes,
     seats: &[Seat],
+    clock: &(impl Clock + Clone + Send + 'static),
     reporter: &Sender<News>,
 ) -> Result<EffectsOfShards, Error> {
     let mut of_shards: EffectsOfShards = seats.iter().map(|_| Vec::new()).collect();
     let reporter = reporter.clone();
-    let on_death: Arc<dyn Fn(&cutaway_reactor::worker::Death) + Send + Sync> =
-        Arc::new(move |death| {
-            let (worker, text) = (death.worker.clone(), death.text.clone());
-            let _ = reporter.send(News::Fault(Error::WorkerDied { worker, text }));
-        });
+    let on_death: Arc<dyn Fn(&Death) + Send + Sync> = Arc::new(move |death| {
+        let (worker, text) = (death.worker.clone(), death.text.clone());
+        let _ = reporter.send(News::Fault(Error::WorkerDied { worker, text }));
+    });
     for (name, Settings::Sqlite(sqlite)) in routes.resources() {
         let opened = sqlite
-            .start(name, seats, RealClock::new(), Arc::clone(&on_death))
-            .map_err(|error| Error::Database { resource: name, error })?;
+            .start(name, seats, clock.clone(), Arc::clone(&on_death))
+            .map_err(|error| Error::Database {
+                resource: name,
+                error,
+            })?;
         for (of_shard, effects) in of_shards.iter_mut().zip(opened) {
             of_shard.push(effects);
         }
@@ -429,7 +493,10 @@ struct RouteNames(Arc<BuiltRoutes>);
 
 impl Names for RouteNames {
     fn route(&self, route: u16) -> Option<&str> {
-        self.0.routes().get(usize::from(route)).map(|route| route.pattern())
+        self.0
+            .routes()
+            .get(usize::from(route))
+            .map(|route| route.pattern())
     }
 
     fn step(&self, route: u16, step: u8) -> Option<&str> {
@@ -442,3 +509,6 @@ impl Names for RouteNames {
         self.0.resources().get(index).map(|(name, _)| *name)
     }
 }
+
+#[cfg(test)]
+mod tests;

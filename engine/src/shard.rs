@@ -20,11 +20,12 @@ mod outlet;
 mod reply;
 mod request;
 mod run;
+mod spare;
 mod stats;
 mod table;
 mod turn;
 
-pub use connection::Close;
 pub(crate) use self::core::Core;
+pub use connection::Close;
 pub use stats::ShardStats;
 pub use turn::{Shard, Turn};

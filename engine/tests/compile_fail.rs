@@ -3,6 +3,11 @@
 //! `TRYBUILD=overwrite cargo test -p cutaway --test compile_fail` writes the words anew; read them
 //! before they are committed.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test ends where something is not as it should be"
+)]
+
 use std::process::Command;
 
 #[test]

@@ -37,12 +37,19 @@ mod visitor;
 const SEEDS: u64 = 1000;
 const THREADS: usize = 2;
 
-const EVERYTHING: fn() -> Plan =
-    || Plan { faults: FaultPlan::all(), is_decent: false, keeps_text: false };
+const EVERYTHING: fn() -> Plan = || Plan {
+    faults: FaultPlan::all(),
+    is_decent: false,
+    keeps_text: false,
+};
 
 fn seeds() -> Range<u64> {
-    let Ok(text) = std::env::var("CUTAWAY_SEEDS") else { return 0..SEEDS };
-    let (first, end) = text.split_once("..").expect("CUTAWAY_SEEDS is like 1000..9000");
+    let Ok(text) = std::env::var("CUTAWAY_SEEDS") else {
+        return 0..SEEDS;
+    };
+    let (first, end) = text
+        .split_once("..")
+        .expect("CUTAWAY_SEEDS is like 1000..9000");
     let number = |text: &str| text.parse().expect("CUTAWAY_SEEDS names numbers");
     number(first)..number(end)
 }
@@ -92,11 +99,18 @@ fn every_seed_runs_twice_alike_and_everything_that_can_go_wrong_does() {
 fn without_faults_every_reply_is_the_expected_one() {
     silence::planned_panics();
     let home = Home::new();
-    let plan = Plan { faults: FaultPlan::none(), is_decent: true, keeps_text: false };
+    let plan = Plan {
+        faults: FaultPlan::none(),
+        is_decent: true,
+        keeps_text: false,
+    };
     for seed in 0..SEEDS / 10 {
         let run = run_or_tell(&home, seed, plan);
         assert_eq!(run.faults, FaultCounts::default());
-        let failed: u64 = [500, 503, 504].iter().filter_map(|it| run.statuses.get(it)).sum();
+        let failed: u64 = [500, 503, 504]
+            .iter()
+            .filter_map(|it| run.statuses.get(it))
+            .sum();
         assert_eq!(failed, 0, "seed {seed}");
     }
 }
@@ -107,7 +121,10 @@ fn one_seed() {
     let seed = std::env::var("CUTAWAY_SEED").ok();
     let Some(seed) = seed else { return };
     let seed = seed.parse().expect("CUTAWAY_SEED is a number");
-    let plan = Plan { keeps_text: true, ..EVERYTHING() };
+    let plan = Plan {
+        keeps_text: true,
+        ..EVERYTHING()
+    };
     let mut run = run(&Home::new(), seed, plan);
     println!("{}", run.text.take().expect("the text was asked for"));
     println!("{run:#?}");
@@ -136,8 +153,14 @@ impl Total {
     }
 
     fn print_and_check(&self) {
-        let faults = self.faults.iter().map(|(fault, count)| (format!("{fault:?}"), count));
-        let edges = self.edges.iter().map(|(name, count)| (name.clone(), *count));
+        let faults = self
+            .faults
+            .iter()
+            .map(|(fault, count)| (format!("{fault:?}"), count));
+        let edges = self
+            .edges
+            .iter()
+            .map(|(name, count)| (name.clone(), *count));
         let all: Vec<_> = faults.chain(edges).collect();
         for (name, count) in &all {
             println!("{count:>9} {name}");
@@ -158,7 +181,12 @@ fn edges(
     ];
     let mut edges: Vec<(String, u64)> = STATUSES
         .iter()
-        .map(|status| (format!("status {status}"), statuses.get(status).copied().unwrap_or(0)))
+        .map(|status| {
+            (
+                format!("status {status}"),
+                statuses.get(status).copied().unwrap_or(0),
+            )
+        })
         .collect();
     for reason in Close::ALL {
         edges.push((format!("closed: {reason:?}"), stats.closed(reason)));

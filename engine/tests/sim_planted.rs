@@ -30,13 +30,20 @@ mod visitor;
 fn is_caught(bug: Bug, faults: FaultPlan, sentences: &[&str]) {
     silence::planned_panics();
     let home = Home::new();
-    let plan = Plan { faults, is_decent: false, keeps_text: false };
+    let plan = Plan {
+        faults,
+        is_decent: false,
+        keeps_text: false,
+    };
     let caught = (0..SEEDS_MAX).find_map(|seed| {
         let planted = plant(bug);
-        let outcome =
-            catch_unwind(AssertUnwindSafe(|| silence::within(|| run(&home, seed, plan))));
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            silence::within(|| run(&home, seed, plan))
+        }));
         drop(planted);
-        outcome.err().map(|payload| (seed, silence::text_of(&*payload)))
+        outcome
+            .err()
+            .map(|payload| (seed, silence::text_of(&*payload)))
     });
     let (seed, text) = caught.unwrap_or_else(|| panic!("{bug:?} was never caught"));
     println!("{bug:?} was caught at seed {seed}: {text}");
@@ -56,7 +63,11 @@ fn a_stale_ticket_that_the_ring_accepts_is_caught() {
 
 #[test]
 fn a_stale_ticket_that_the_shard_accepts_is_caught() {
-    is_caught(Bug::StaleTicket, FaultPlan::all().with(Fault::StaleCompletion, 0), &["each request ends once"]);
+    is_caught(
+        Bug::StaleTicket,
+        FaultPlan::all().with(Fault::StaleCompletion, 0),
+        &["each request ends once"],
+    );
 }
 
 #[test]
@@ -66,7 +77,11 @@ fn a_lost_resume_is_caught() {
 
 #[test]
 fn a_buffer_returned_twice_is_caught() {
-    is_caught(Bug::DoubleRelease, FaultPlan::all(), &["a buffer went back to the kernel twice"]);
+    is_caught(
+        Bug::DoubleRelease,
+        FaultPlan::all(),
+        &["a buffer went back to the kernel twice"],
+    );
 }
 
 const SEEDS_MAX: u64 = 300;

@@ -1,6 +1,11 @@
 //! After warm-up a statement allocates nothing: not on the shard, not on the workers, and for a
 //! statement it has compiled, not inside SQLite. Alone in its process, because it counts everybody's
 //! allocations.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test ends where something is not as it should be"
+)]
 #![expect(unsafe_code, reason = "an allocator that counts")]
 
 use std::alloc::{GlobalAlloc, Layout, System};

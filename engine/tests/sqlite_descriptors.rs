@@ -1,6 +1,11 @@
 //! Opening and closing a database leaves neither a descriptor nor a thread behind. Alone in its
 //! process, because it counts everybody's.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test ends where something is not as it should be"
+)]
+
 use std::num::NonZeroU32;
 use std::sync::Arc;
 

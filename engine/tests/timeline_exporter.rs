@@ -1,5 +1,10 @@
 //! The exporter on a thread of its own, with recorders on others, as the server runs them.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test ends where something is not as it should be"
+)]
+
 use std::io::{self, Write};
 use std::sync::mpsc;
 use std::thread;

@@ -167,6 +167,9 @@ struct NoisyArgs {
     /// Connections for the background.
     #[arg(long, default_value_t = 4)]
     background_connections: usize,
+    /// Milliseconds for which another process holds the database's write lock each time.
+    #[arg(long)]
+    hold_lock_ms: Option<u64>,
     /// How often each form is measured.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
     rounds: u16,
@@ -294,6 +297,7 @@ fn run_noisy(args: NoisyArgs) -> Result<(), Failure> {
         connections: args.connections,
         background: Exchange::get(&args.background, Body::Any).answered(args.background_status),
         every: Duration::from_millis(args.every_ms),
+        hold_lock: args.hold_lock_ms.map(Duration::from_millis),
         background_connections: args.background_connections,
         rounds: args.rounds.into(),
         duration: Duration::from_secs(args.seconds),

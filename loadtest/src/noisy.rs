@@ -4,7 +4,8 @@
 //! loop. A server whose slow work holds nobody up shows the same percentiles twice.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -47,8 +48,48 @@ pub struct Neighbours {
     pub addr: SocketAddr,
     /// The server's core and the client's.
     pub cores: (usize, usize),
+    /// How long somebody else holds the database's write lock each time; none where nobody does.
+    pub hold_lock: Option<Duration>,
     /// The folder of records, or none.
     pub record: Option<PathBuf>,
+}
+
+/// Holds the write lock of a database again and again, from a process of its own: the other program
+/// that every real database has.
+struct LockHolder(Child);
+
+impl LockHolder {
+    /// *Errors*: there is no Python to do it.
+    fn start(database: &Path, hold: Duration) -> Result<LockHolder, Failure> {
+        const SCRIPT: &str = "
+import sqlite3, sys, time
+database = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=10)
+while True:
+    database.execute('BEGIN IMMEDIATE')
+    time.sleep(float(sys.argv[2]))
+    database.execute('COMMIT')
+    time.sleep(0.05)
+";
+        let child = Command::new("python3")
+            .args(["-c", SCRIPT])
+            .arg(database)
+            .arg(hold.as_secs_f64().to_string())
+            .spawn()
+            .map_err(|_| Failure::Missing {
+                what: "python3, which holds the lock",
+                path: PathBuf::from("python3"),
+                remedy: "apt-get install python3",
+            })?;
+        Ok(LockHolder(child))
+    }
+}
+
+impl Drop for LockHolder {
+    fn drop(&mut self) {
+        // It may have ended already; there is nothing else to do about it.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 /// Latencies of one stream in one measurement, in microseconds.
@@ -162,6 +203,11 @@ fn measure(
         .program(neighbours.addr, server_core, scratch);
     let mut server = launcher.start(&program, server_core, scratch)?;
     server.await_listening(neighbours.addr)?;
+    let database = scratch.path(&format!("{}.db", neighbours.subject.name));
+    let _holder = match neighbours.hold_lock {
+        Some(hold) if is_noisy => Some(LockHolder::start(&database, hold)?),
+        _ => None,
+    };
     let mut streams = vec![Stream {
         name: "foreground".to_owned(),
         exchange: &neighbours.foreground,
@@ -183,6 +229,16 @@ fn measure(
         grace: GRACE,
     })?;
     server.ensure_alive()?;
+    // What the server says of its turns, it says at its end.
+    server.ask_to_end()?;
+    server.await_end(GRACE)?;
+    for line in server
+        .said()
+        .lines()
+        .filter(|line| line.contains("turns, the longest"))
+    {
+        eprintln!("  {line}");
+    }
     Ok(reports)
 }
 

@@ -32,9 +32,12 @@ pub const PLAINTEXT: (&str, Holds) = ("/plaintext", Holds::Text("Hello, World!")
 /// A constant JSON object.
 pub const JSON: (&str, Holds) = ("/json", Holds::Text(r#"{"message":"Hello, World!"}"#));
 /// Two path parameters in the answer.
-pub const PARAMETERS: (&str, Holds) = ("/users/7/posts/9", Holds::Parts(&["7", "9"]));
+pub const PARAMETERS: (&str, Holds) = ("/users/7/posts/9", Holds::Text(r#"{"user":7,"post":9}"#));
 /// A row of a database read by its key.
-pub const SQLITE_READ: (&str, Holds) = ("/posts/1", Holds::Parts(&["\"id\":1", "\"title\":"]));
+pub const SQLITE_READ: (&str, Holds) = (
+    "/posts/1",
+    Holds::Parts(&[r#"{"id":1,"title":"Post number 1","body":"lorem ipsum"#]),
+);
 
 /// All scenarios.
 pub const SCENARIOS: &[Scenario] = &[

@@ -1,5 +1,10 @@
 //! The runner from end to end, with the bare loop as every subject.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test ends where something is not as it should be"
+)]
+
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
@@ -166,6 +171,7 @@ fn neighbours_are_measured_quiet_and_noisy() {
         background: Exchange::get("/nowhere", Body::Any).answered(404),
         every: Duration::from_millis(20),
         background_connections: 2,
+        hold_lock: None,
         rounds: 2,
         duration: Duration::from_millis(100),
         addr: free_addr(),

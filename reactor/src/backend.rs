@@ -5,11 +5,11 @@
 
 use cutaway_scheduler::{Clock, Nanos};
 
+use crate::clock::RealClock;
 use crate::port::WorkerPort;
 use crate::ring::Ring;
 use crate::uring::Uring;
 use crate::worker::ThreadPort;
-use crate::clock::RealClock;
 
 /// A family of parts that share one notion of time.
 pub trait Backend: 'static {

@@ -186,8 +186,8 @@ struct Mapping {
 
 impl Mapping {
     fn new(len: usize) -> io::Result<Mapping> {
-        // SAFETY: a fresh private mapping at an address of the kernel's choice touches nothing of
-        // ours.
+        // SAFETY: needs nothing: a fresh private mapping at an address of the kernel's choice
+        // touches nothing of ours.
         let start = unsafe {
             libc::mmap(
                 std::ptr::null_mut(),

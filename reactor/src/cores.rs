@@ -11,7 +11,9 @@ use std::io;
 /// proc_pid_status(5), `Cpus_allowed_list`.
 pub fn allowed_cores() -> io::Result<Vec<usize>> {
     let status = std::fs::read_to_string("/proc/thread-self/status")?;
-    let list = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
+    let list = status
+        .lines()
+        .find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
     list.and_then(|list| parse(list.trim())).ok_or_else(|| {
         let what = "/proc/thread-self/status has no Cpus_allowed_list that can be read";
         io::Error::new(io::ErrorKind::InvalidData, what)

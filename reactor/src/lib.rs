@@ -51,6 +51,6 @@ pub use ring::{
     Completion, Errno, Lease, ListenerId, Owner, Received, Ring, RingStats, SendBuffer, Socket,
 };
 pub use ticket::Ticket;
-pub use uring::{ListenerOptions, Uring, listen, UringError, UringOptions};
+pub use uring::{ListenerOptions, Uring, UringError, UringOptions, listen};
 pub use waker::Waker;
 pub use worker::Placement;

@@ -372,7 +372,7 @@ impl Ring for Uring {
         // A syscall of its own, because the ring hands a shutdown to a kernel thread that looks the
         // descriptor up late: after a close in the same turn it hits whoever got the number next.
         // It fails only where the peer is gone, which the receive tells.
-        // SAFETY: takes two integers; the descriptor is open, for only `close` takes the socket.
+        // SAFETY: invariant 5; takes two integers.
         unsafe { libc::shutdown(socket.fd, libc::SHUT_WR) };
     }
 

@@ -55,9 +55,9 @@ impl AsFd for Waker {
     }
 }
 
-/// A fresh eventfd, non-blocking and closed on exec.
+/// A fresh eventfd with these flags, closed on exec.
 pub(crate) fn eventfd(flags: libc::c_int) -> io::Result<OwnedFd> {
-    // SAFETY: takes two integers and touches no memory of ours.
+    // SAFETY: needs nothing: takes two integers and touches no memory of ours.
     let fd = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | flags) };
     if fd < 0 {
         return Err(io::Error::last_os_error());

@@ -3,6 +3,11 @@
 //! `CUTAWAY_SEED=17 cargo test -p cutaway-reactor --test sim every_seed -- --nocapture` runs one
 //! seed and prints its log.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test ends where something is not as it should be"
+)]
+
 use cutaway_reactor::sim::{
     ClientEnd, Fault, FaultCounts, FaultPlan, SimClient, SimConfig, SimNet, SimPort,
 };

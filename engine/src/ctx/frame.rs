@@ -2,10 +2,12 @@
 //!
 //! Steps of different types share one block of memory whose layout is fixed when a route is built.
 //! Safe code was not enough: a `Vec<Option<Box<dyn Any>>>`, the safe twin that the property test
-//! runs beside this file, takes one heap allocation and one checked downcast a slot. What the frame
-//! costs instead is in `bench/record/pipeline.md`.
+//! runs beside this file, takes a heap allocation a slot, which a warm shard may not make, and could
+//! not hold what borrows. It costs 17 ns for two slots, where a whole run of three steps with two
+//! slots costs 42, its caught panic and 14 of the steps' own work included
+//! (`bench/benches/pipeline.rs`).
 //!
-//! All erasure and all its `unsafe` stand here. The interface is safe: a [`Window`] opens only for
+//! All erasure and all its `unsafe` stand in this file. The interface is safe: a [`Window`] opens only for
 //! the clauses its [`Access`] was made for, in the plan the frame was begun with, and what it gives
 //! cannot leave the closure it is opened in.
 //!
@@ -28,24 +30,28 @@
 //! 7. An `Expected` pairs a place with the filler of that place's slot; it stays in the frame whose
 //!    plan it came from, and is forgotten at `end`.
 
+mod plan;
+
 use std::alloc::Layout;
 use std::any::TypeId;
 use std::cell::{Cell, Ref, RefCell, RefMut};
 use std::marker::PhantomData;
-use std::mem;
-use std::num::NonZeroU64;
+use std::mem::{self, MaybeUninit};
 use std::panic::{self, AssertUnwindSafe};
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::arena::{Arena, OwnedArena};
 use super::list::sealed::Member;
 use super::list::{Clauses, SlotList};
 use super::request::Request;
-use super::slot::{Slot, SlotMeta, Store, Value};
+use super::slot::{Slot, Store, Value};
 use crate::effect::{Answer, Decode, EffectRecord, ResultBuffer};
 use crate::response::Output;
 use crate::step::Failure;
+
+pub(crate) use plan::{Access, FRAME_BYTES_MAX, Plan, PlanBuilder, PlanRefusal, SLOTS_MAX};
+
+use plan::{Place, PlanId};
 
 /// The values of one request, and what its steps leave for the shard.
 ///
@@ -56,7 +62,7 @@ pub(crate) struct Frame {
     present: Cell<u64>,
     marks: Cell<Marks>,
     owned: Cell<Option<NonNull<Link>>>,
-    need: Cell<Option<EffectRecord<'static>>>,
+    need: Cell<Option<KeptEffect>>,
     results: Vec<ResultBuffer>,
     output: RefCell<Output>,
 }
@@ -163,7 +169,8 @@ impl Frame {
 
     /// The effect that was asked for.
     pub(crate) fn need(&self) -> Option<EffectRecord<'_>> {
-        self.need.get()
+        // SAFETY: by 5, the record being borrowed no longer than the frame.
+        (self.need.get()).map(|kept| unsafe { kept.record() })
     }
 
     /// Takes the result of the effect that was asked for, and decodes it into its slot. The buffer
@@ -188,7 +195,9 @@ impl Frame {
     /// No effect was asked for.
     pub(crate) fn forget_need(&mut self) -> EffectRecord<'_> {
         self.marks.set(Marks::default());
-        self.need.take().expect("an effect was asked for")
+        let kept = self.need.take().expect("an effect was asked for");
+        // SAFETY: by 5, the record being borrowed no longer than the frame.
+        unsafe { kept.record() }
     }
 
     pub(crate) fn output(&self) -> Ref<'_, Output> {
@@ -263,7 +272,8 @@ impl Frame {
                     next: self.owned.get(),
                     drop: drop_linked::<Value<'r, S>>,
                 };
-                // SAFETY: a cell that is dropped begins with its link, see `cell_layout`.
+                // SAFETY: invariant 1; a cell that is dropped begins with its link, see
+                // `cell_layout`.
                 unsafe { link.write(first) };
                 self.owned.set(Some(link));
             }
@@ -361,10 +371,7 @@ impl<'r, C: Clauses> Window<'r, C> {
         let mut marks = self.frame.marks.get();
         marks.needs_count = marks.needs_count.saturating_add(1);
         self.frame.marks.set(marks);
-        // SAFETY: only the lifetime changes. By 5 what the record borrows lasts until `end`, which
-        // forgets it; `Frame::need` gives it back no longer than the frame is borrowed.
-        let record = unsafe { mem::transmute::<EffectRecord<'r>, EffectRecord<'static>>(record) };
-        self.frame.need.set(Some(record));
+        self.frame.need.set(Some(KeptEffect::of(record)));
     }
 
     /// The index of a resource the step uses.
@@ -400,6 +407,28 @@ impl<'r, C> Window<'r, C> {
 
     pub(crate) fn output(&self) -> RefMut<'_, Output> {
         self.frame.output.borrow_mut()
+    }
+}
+
+/// An effect as the frame keeps it.
+///
+/// Not as a reference: a frame that is moved into a function, and dropped there, frees the arena that
+/// the record borrows from, while references among a function's arguments must outlive the call.
+#[derive(Clone, Copy)]
+struct KeptEffect(MaybeUninit<EffectRecord<'static>>);
+
+impl KeptEffect {
+    fn of(record: EffectRecord<'_>) -> KeptEffect {
+        // SAFETY: only the lifetime changes; `record` gives it back by 5.
+        let record = unsafe { mem::transmute::<EffectRecord<'_>, EffectRecord<'static>>(record) };
+        KeptEffect(MaybeUninit::new(record))
+    }
+
+    /// # Safety
+    /// `'r` ends before the frame's request does. By 5 what the record borrows lasts so long.
+    unsafe fn record<'r>(self) -> EffectRecord<'r> {
+        // SAFETY: by 5, and `of`, the only constructor, has initialised it.
+        unsafe { self.0.assume_init() }
     }
 }
 
@@ -440,163 +469,6 @@ where
     // SAFETY: the caller's promise.
     unsafe { frame.write::<S>(begun.base, place, value) };
     Ok(())
-}
-
-/// Where a slot's value is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Place {
-    offset: u16,
-    bit: u8,
-}
-
-/// Names one plan of this process. Never used again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct PlanId(NonZeroU64);
-
-/// The layout of a route's slots.
-pub(crate) struct Plan {
-    id: PlanId,
-    layout: Layout,
-    slots: Slots,
-}
-
-impl Plan {
-    /// The slot of a bit.
-    pub(crate) fn slot_name(&self, bit: u8) -> &'static str {
-        (self.slots.0.get(usize::from(bit))).map_or("", |(slot, _)| slot.name)
-    }
-
-    /// An access to slots that the plan has; none where it lacks one.
-    pub(crate) fn access<C: Clauses>(&self) -> Option<Access> {
-        Access::of::<C>(self.id, Box::default(), |slot| self.slots.find(slot))
-    }
-
-    /// The first of these slots that the frame does not hold.
-    pub(crate) fn first_missing(&self, frame: &Frame, slots: u64) -> Option<&'static str> {
-        let missing = slots & !frame.present.get();
-        (missing != 0).then(|| self.slot_name(missing.trailing_zeros() as u8))
-    }
-}
-
-/// What one step may reach: the places of its slots and the indices of its resources.
-pub(crate) struct Access {
-    plan: PlanId,
-    signature: TypeId,
-    places: Box<[Place]>,
-    resources: Box<[u16]>,
-    writes: u64,
-}
-
-impl Access {
-    fn of<C: Clauses>(
-        plan: PlanId,
-        resources: Box<[u16]>,
-        place: impl FnMut(&SlotMeta) -> Option<Place>,
-    ) -> Option<Access> {
-        let mut slots = Vec::new();
-        C::Reads::metas(&mut slots);
-        C::Writes::metas(&mut slots);
-        let places: Box<[Place]> = slots.iter().map(place).collect::<Option<_>>()?;
-        let writes = (places[C::Reads::COUNT..].iter()).fold(0, |bits, place| {
-            bits | 1_u64.unbounded_shl(place.bit.into())
-        });
-        Some(Access {
-            plan,
-            signature: TypeId::of::<C>(),
-            places,
-            resources,
-            writes,
-        })
-    }
-
-    /// The bits of the slots the step writes.
-    pub(crate) fn writes(&self) -> u64 {
-        self.writes
-    }
-}
-
-/// Lays out the slots of a route, step by step.
-pub(crate) struct PlanBuilder {
-    id: PlanId,
-    layout: Layout,
-    slots: Slots,
-}
-
-/// Slots and their places; the place of a slot has its index as its bit.
-#[derive(Default)]
-struct Slots(Vec<(SlotMeta, Place)>);
-
-impl Slots {
-    fn find(&self, slot: &SlotMeta) -> Option<Place> {
-        let found = self.0.iter().find(|(known, _)| known.is(slot));
-        found.map(|(_, place)| *place)
-    }
-
-    fn find_or_add(&mut self, slot: &SlotMeta, layout: &mut Layout) -> Place {
-        if let Some(place) = self.find(slot) {
-            return place;
-        }
-        let (extended, offset) =
-            (layout.extend(slot.layout)).expect("slots take less than the address space");
-        *layout = extended;
-        // Both saturate only in a plan that `build` refuses.
-        let place = Place {
-            offset: u16::try_from(offset).unwrap_or(u16::MAX),
-            bit: u8::try_from(self.0.len()).unwrap_or(u8::MAX),
-        };
-        self.0.push((*slot, place));
-        place
-    }
-}
-
-/// Why a plan cannot be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum PlanRefusal {
-    /// More than [`SLOTS_MAX`] slots.
-    TooManySlots { count: usize },
-    /// The values take more than [`FRAME_BYTES_MAX`].
-    TooLarge { bytes: usize },
-}
-
-impl PlanBuilder {
-    pub(crate) fn new() -> PlanBuilder {
-        static NEXT: AtomicU64 = AtomicU64::new(1);
-        // Relaxed: the numbers need only differ.
-        let id = NonZeroU64::new(NEXT.fetch_add(1, Ordering::Relaxed));
-        PlanBuilder {
-            id: PlanId(id.expect("no process builds 2^64 plans")),
-            layout: Layout::new::<()>(),
-            slots: Slots::default(),
-        }
-    }
-
-    /// The access of a step with these clauses. `resources` are the indices of `C::Uses`, in order.
-    pub(crate) fn access<C: Clauses>(&mut self, resources: Box<[u16]>) -> Access {
-        let (id, slots, layout) = (self.id, &mut self.slots, &mut self.layout);
-        Access::of::<C>(id, resources, |slot| Some(slots.find_or_add(slot, layout)))
-            .expect("a slot that is not there is added")
-    }
-
-    /// The plan of all slots that were asked for. A refused plan has accesses, but no frame ever
-    /// begins with it, so none of them opens a window.
-    pub(crate) fn build(self) -> Result<Plan, PlanRefusal> {
-        if self.slots.0.len() > SLOTS_MAX {
-            return Err(PlanRefusal::TooManySlots {
-                count: self.slots.0.len(),
-            });
-        }
-        let layout = self.layout.pad_to_align();
-        if layout.size() > FRAME_BYTES_MAX {
-            return Err(PlanRefusal::TooLarge {
-                bytes: layout.size(),
-            });
-        }
-        Ok(Plan {
-            id: self.id,
-            layout,
-            slots: self.slots,
-        })
-    }
 }
 
 /// The memory of a slot: its value, behind a link where it is dropped.
@@ -658,12 +530,6 @@ fn absent(slot: &'static str) -> ! {
 fn other_plan() -> ! {
     panic!("a request is run by the route it was begun with")
 }
-
-/// How many slots a route may have: presence is a bit.
-pub(crate) const SLOTS_MAX: usize = 64;
-
-/// How many bytes the slots of a route may take: an offset is 16 bits.
-pub(crate) const FRAME_BYTES_MAX: usize = u16::MAX as usize;
 
 /// Room for so many results before the list of them grows; it keeps what it has grown to.
 const RESULTS_KEPT: usize = 4;

@@ -277,13 +277,13 @@ pub(super) mod sealed {
     label = "this reads `{S}`",
     note = "put a step that writes `{S}` before it; if a `before` chain writes it, start this chain with `given::<{S}>()`"
 )]
-pub trait Written<S, Index> {}
+pub trait Provides<S, Index> {}
 
 #[diagnostic::do_not_recommend]
-impl<S, T> Written<S, Here> for Cons<S, T> {}
+impl<S, T> Provides<S, Here> for Cons<S, T> {}
 
 #[diagnostic::do_not_recommend]
-impl<S, H, T: Written<S, I>, I> Written<S, There<I>> for Cons<H, T> {}
+impl<S, H, T: Provides<S, I>, I> Provides<S, There<I>> for Cons<H, T> {}
 
 /// Where a slot's value comes from decides what makes it available.
 pub trait AvailableFrom<S, Written, Index> {}

@@ -7,7 +7,7 @@ use std::mem;
 
 use super::extract::Extract;
 use super::frame;
-use super::list::{AvailableFrom, Written};
+use super::list::{AvailableFrom, Provides};
 
 /// The type of a slot's value in a request that lives as long as `'r`.
 pub type Value<'r, S> = <<S as Slot>::Store as Store>::Value<'r>;
@@ -79,7 +79,7 @@ impl<S: Slot> Origin<S> for FromSteps {
     const EXTRACT: Option<Extract> = None;
 }
 
-impl<S, W: Written<S, I>, I> AvailableFrom<S, W, I> for FromSteps {}
+impl<S, W: Provides<S, I>, I> AvailableFrom<S, W, I> for FromSteps {}
 
 /// What is known of a slot at run time.
 #[derive(Clone, Copy, Debug)]

@@ -98,6 +98,29 @@ pub struct Many;
 pub struct Changes;
 
 /// A slot's value that can hold the result of an effect whose shape is `Q`.
+///
+/// The rows of a list must not need Drop, for nothing would drop them:
+///
+/// ```compile_fail
+/// use cutaway::prelude::*;
+///
+/// resource!(pub Blog: Sqlite);
+/// slot!(pub Titles<'r>: &'r [Title]);
+///
+/// pub struct Title(String);
+///
+/// impl<'r> FromRow<'r> for Title {
+///     fn from_row(row: Row<'r>) -> Result<Self, DecodeError> {
+///         row.read::<&str>(0).map(|title| Title(title.to_owned()))
+///     }
+/// }
+///
+/// fn load(cx: &mut Cx<Writes<Titles>, Uses<Blog>>) -> Step {
+///     cx.need(cx.on(Blog).query("SELECT title FROM posts").into(Titles))
+/// }
+///
+/// let loading = chain(load);
+/// ```
 #[diagnostic::on_unimplemented(
     message = "a value of type `{Self}` cannot hold the result of this effect ({Q})",
     label = "wrong slot type",

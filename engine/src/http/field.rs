@@ -1,6 +1,7 @@
 //! The fields of a head the engine itself must understand: where the message ends, who is asked,
 //! and what becomes of the connection.
 
+use super::octet::is_word;
 use super::target::is_authority;
 use super::{Framing, Refusal, Span, Version};
 use crate::limits::Limits;
@@ -29,21 +30,16 @@ impl Known {
     /// Takes in one field line; `place` is where its value stands.
     #[inline]
     pub(super) fn read(&mut self, name: &[u8], value: &[u8], place: Span) -> Result<(), Refusal> {
-        // The length tells most names apart before a byte is compared.
+        // The length tells most names apart before an octet is compared.
         match name.len() {
-            4 if name.eq_ignore_ascii_case(b"host") => self.host(value, place),
-            6 if name.eq_ignore_ascii_case(b"expect") => self.expect(value),
-            10 if name.eq_ignore_ascii_case(b"connection") => {
-                self.connection(value);
-                Ok(())
-            }
-            14 if name.eq_ignore_ascii_case(b"content-length") => self.content_length(value),
-            17 if name.eq_ignore_ascii_case(b"transfer-encoding") => {
-                self.transfer_encoding(value);
-                Ok(())
-            }
-            _ => Ok(()),
+            4 if is_word(name, b"host") => self.host(value, place)?,
+            6 if is_word(name, b"expect") => self.expect(value)?,
+            10 if is_word(name, b"connection") => self.connection(value),
+            14 if is_word(name, b"content-length") => self.content_length(value)?,
+            17 if is_word(name, b"transfer-encoding") => self.transfer_encoding(value),
+            _ => {}
         }
+        Ok(())
     }
 
     /// https://www.rfc-editor.org/rfc/rfc9112#section-3.2 – 400 MUST answer a request with "more
@@ -61,7 +57,7 @@ impl Known {
     /// https://www.rfc-editor.org/rfc/rfc9110#section-10.1.1 – "A server that receives an Expect
     /// field value containing a member other than 100-continue MAY respond with 417".
     fn expect(&mut self, value: &[u8]) -> Result<(), Refusal> {
-        if !value.eq_ignore_ascii_case(b"100-continue") {
+        if !is_word(value, b"100-continue") {
             return Err(Refusal::ExpectationUnknown);
         }
         self.expect_continue = true;
@@ -70,9 +66,14 @@ impl Known {
 
     /// Options the engine does not know are hop-by-hop field names, which concern proxies.
     fn connection(&mut self, value: &[u8]) {
+        // What nearly everybody sends does not need the list taken apart.
+        if is_word(value, b"keep-alive") {
+            self.keep_alive = true;
+            return;
+        }
         for option in list(value) {
-            self.close |= option.eq_ignore_ascii_case(b"close");
-            self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
+            self.close |= is_word(option, b"close");
+            self.keep_alive |= is_word(option, b"keep-alive");
         }
     }
 
@@ -92,7 +93,7 @@ impl Known {
     fn transfer_encoding(&mut self, value: &[u8]) {
         let codings = self.codings.get_or_insert_default();
         for coding in list(value) {
-            let chunked = coding.eq_ignore_ascii_case(b"chunked");
+            let chunked = is_word(coding, b"chunked");
             codings.chunked_before_last |= codings.chunked_last;
             codings.chunked_last = chunked;
             codings.others |= !chunked;

@@ -130,19 +130,17 @@ fn read(
     let target_span = bytes.span(target_bytes);
     let parts = target::read(method, target_bytes)?;
 
+    fields.extend(request.headers.iter().map(|line| FieldSpan {
+        name: bytes.span(line.name.as_bytes()),
+        value: bytes.span(line.value),
+    }));
     let mut known = Known::default();
-    fields.reserve(request.headers.len());
-    for line in request.headers.iter() {
-        let field = FieldSpan {
-            name: bytes.span(line.name.as_bytes()),
-            value: bytes.span(line.value),
-        };
+    for (line, field) in request.headers.iter().zip(fields.iter()) {
         // The line before this one ends just before this name.
         if bytes.input[field.name.start as usize - 2] != b'\r' {
             return Err(Refusal::LineEndMalformed);
         }
         known.read(line.name.as_bytes(), line.value, field.value)?;
-        fields.push(field);
     }
 
     // https://www.rfc-editor.org/rfc/rfc9112#section-3.2 – 400 MUST answer "any HTTP/1.1 request

@@ -167,13 +167,20 @@ fn address_len(octets: &[u8]) -> Option<usize> {
     address.parse::<Ipv6Addr>().ok().map(|_| close_at + 1)
 }
 
-/// A port is digits, perhaps none, and fits 16 bits.
+/// A port is digits, perhaps none, and fits 16 bits; more zeros in front than that takes are not
+/// a port anybody means.
+#[inline]
 fn is_port(digits: &[u8]) -> bool {
-    digits.iter().all(u8::is_ascii_digit)
-        && digits
-            .iter()
-            .try_fold(0u16, |port, digit| {
-                port.checked_mul(10)?.checked_add(u16::from(digit - b'0'))
-            })
-            .is_some()
+    const DIGITS_MAX: usize = 5;
+    if digits.len() > DIGITS_MAX {
+        return false;
+    }
+    let mut port = 0u32;
+    for digit in digits {
+        if !digit.is_ascii_digit() {
+            return false;
+        }
+        port = port * 10 + u32::from(digit - b'0');
+    }
+    port <= u32::from(u16::MAX)
 }

@@ -4,6 +4,7 @@ use std::io;
 use std::panic::{self, AssertUnwindSafe};
 
 use crate::ctx::discard;
+use crate::http::encode::FieldValue;
 use crate::step::Failure;
 
 /// Renders the failure of a request: writes the content and says its media type. One serves all
@@ -38,14 +39,22 @@ pub fn problem(failure: &Failure, out: &mut Vec<u8>) -> io::Result<&'static str>
         )?;
     }
     out.push(b'}');
-    Ok(PROBLEM_JSON)
+    Ok(PROBLEM_JSON.as_str())
 }
 
 /// Renders with what falls back.
-pub(crate) fn render(renderer: Renderer, failure: &Failure, out: &mut Vec<u8>) -> &'static str {
+pub(crate) fn render(
+    renderer: Renderer,
+    failure: &Failure,
+    out: &mut Vec<u8>,
+) -> FieldValue<'static> {
     let rendered = panic::catch_unwind(AssertUnwindSafe(|| renderer(failure, out)));
     match rendered {
-        Ok(Ok(content_type)) => return content_type,
+        Ok(Ok(content_type)) => {
+            if let Some(content_type) = FieldValue::new(content_type) {
+                return content_type;
+            }
+        }
         Ok(Err(_)) => {}
         Err(payload) => discard(payload),
     }
@@ -54,7 +63,7 @@ pub(crate) fn render(renderer: Renderer, failure: &Failure, out: &mut Vec<u8>) -
     PROBLEM_JSON
 }
 
-pub(super) const PROBLEM_JSON: &str = "application/problem+json";
+pub(super) const PROBLEM_JSON: FieldValue<'static> = super::constant("application/problem+json");
 
 /// The status line says the rest.
 const FALLBACK: &[u8] = br#"{"type":"about:blank"}"#;

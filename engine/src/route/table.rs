@@ -217,7 +217,7 @@ impl<T> Table<T> {
     /// Finds the route of a request. Allocates nothing.
     ///
     /// A HEAD that has no route of its own is answered by the GET route (RFC 9110 section 9.3.2).
-    pub fn find(&self, method: Method, path: &str) -> Found<'_, T> {
+    pub fn find(&self, method: Method, path: &[u8]) -> Found<'_, T> {
         let mut params = Params::new();
         if let Some(value) = self.find_in(method, path, &mut params) {
             return Found::Route { value, params };
@@ -241,7 +241,7 @@ impl<T> Table<T> {
         }
     }
 
-    fn find_in(&self, method: Method, path: &str, params: &mut Params) -> Option<&T> {
+    fn find_in(&self, method: Method, path: &[u8], params: &mut Params) -> Option<&T> {
         let tree = self.trees[method as usize].as_ref()?;
         tree.find(path, params).map(|leaf| &leaf.value)
     }

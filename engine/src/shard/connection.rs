@@ -9,6 +9,7 @@ use bytes::Bytes;
 use cutaway_reactor::{SendBuffer, Socket, Ticket};
 use cutaway_scheduler::{Nanos, TimerKey};
 
+use super::spare::SpareBuffers;
 use crate::http::{self, FieldSpan, Head};
 use crate::limits::Limits;
 use crate::timeline::Departure;
@@ -80,11 +81,12 @@ pub(super) enum Ending {
 }
 
 /// A place in the order of replies.
+#[derive(Clone, Copy, Debug)]
 pub(super) enum Reply {
     /// The request is being worked on.
     Owed(Ticket),
-    /// Its reply is encoded and waits for the earlier ones.
-    Held(HeldReply),
+    /// Its reply is encoded and waits for the earlier ones; a key of the shard's held replies.
+    Held(usize),
 }
 
 /// An encoded reply that waits for its turn.
@@ -230,6 +232,13 @@ impl Connection {
         self.pipeline.is_empty() && self.inbox.is_empty() && self.upload.is_none()
     }
 
+    /// Since when the bytes that are read at `now` have waited for the shard and not for the client:
+    /// behind the parse-ahead bound, or only behind what others ran in between.
+    pub fn waits_since(&self, now: Nanos) -> Option<Nanos> {
+        let is_late = now > self.received_at;
+        self.held_at.or(is_late.then_some(self.received_at))
+    }
+
     /// A request's bytes have ended: what stands behind them came with the latest bytes, or waited
     /// with that request behind the parse-ahead bound.
     pub fn begin_next(&mut self) {
@@ -250,7 +259,10 @@ impl Connection {
             // A head has its whole time from its first byte on, whatever drips in. While bytes wait
             // behind the parse-ahead bound, it is the peer that is kept waiting.
             _ if !self.inbox.is_empty() => {
-                let since = self.first_byte_at.unwrap_or(self.moved_at).max(self.freed_at);
+                let since = self
+                    .first_byte_at
+                    .unwrap_or(self.moved_at)
+                    .max(self.freed_at);
                 return (since + limits.head_timeout, Close::TooSlow);
             }
             _ => (limits.keep_alive_idle, Close::IdleTimeout),
@@ -282,12 +294,18 @@ impl Connection {
     }
 
     /// The buffer that further reply bytes go to.
-    pub fn output(&mut self, spare: &mut Vec<Vec<u8>>) -> &mut SendBuffer {
+    pub fn output(&mut self, spare: &mut SpareBuffers) -> &mut SendBuffer {
         let can_grow = self.outbox.back().is_some_and(|last| last.body.is_empty());
         if !can_grow {
-            let head = spare.pop().unwrap_or_default();
-            self.outbox.push_back(SendBuffer { head, body: Bytes::new(), sent_bytes: 0 });
+            let head = spare.take();
+            self.outbox.push_back(SendBuffer {
+                head,
+                body: Bytes::new(),
+                sent_bytes: 0,
+            });
         }
-        self.outbox.back_mut().expect("one was pushed where there was none")
+        self.outbox
+            .back_mut()
+            .expect("one was pushed where there was none")
     }
 }

@@ -9,14 +9,16 @@ use std::sync::Arc;
 
 use cutaway_reactor::{Backend, Errno, ListenerId, Ring, Socket, Ticket};
 use cutaway_scheduler::{Clock, Nanos, ReadyQueue, TimerKey, Wheel};
+use slab::Slab;
 
-use super::connection::{Close, Connection, Upload};
+use super::connection::{Close, Connection, HeldReply, Upload};
 use super::request::{Phase, Request};
+use super::spare::SpareBuffers;
 use super::stats::ShardStats;
 use super::table::Table;
 use crate::effect::sqlite::{SqliteEffects, SqliteJob};
-use crate::http::{FieldSpan, Method, Version};
 use crate::http::date::{ImfFixdate, imf_fixdate};
+use crate::http::{FieldSpan, Method, Version};
 use crate::limits::Limits;
 use crate::routes::BuiltRoutes;
 use crate::step::{Fail, Failure};
@@ -47,7 +49,7 @@ const ACCEPT_PAUSE: Nanos = Nanos::from_millis(100);
 /// How many connections beyond the limit are told so at once; more are closed without a word.
 const TURNED_AWAY_MAX: usize = 64;
 
-/// Owns the close of a connection that never had a place: no table has an entry of this index.
+/// Names no connection: whose socket is closed before it was one.
 const NOBODY: Ticket = Ticket::new(u32::MAX, NonZeroU32::MIN);
 
 /// A shard without its ring.
@@ -59,10 +61,13 @@ pub(crate) struct Core<B: Backend> {
     pub(super) limits: Limits,
     /// Counted twice: across the shards at their start, and on this shard for each use, because an
     /// atomic count would be a cache line that all shards write.
+    #[expect(clippy::redundant_allocation, reason = "two counts, as said above")]
     pub(super) routes: Rc<Arc<BuiltRoutes>>,
     pub(super) listening: Vec<Listening>,
     pub(super) connections: Table<Connection>,
     pub(super) requests: Table<Box<Request>>,
+    /// Encoded replies that wait for earlier ones; their places stand in the pipelines.
+    pub(super) held: Slab<HeldReply>,
     pub(super) ready: ReadyQueue<Ticket>,
     pub(super) timers: Wheel<TimerItem>,
     pub(super) effects: Vec<SqliteEffects<B::Port<SqliteJob>>>,
@@ -80,8 +85,10 @@ pub(crate) struct Core<B: Backend> {
     // Kept to be used again, so that a warm shard allocates nothing.
     pub(super) fields: Vec<FieldSpan>,
     pub(super) spare_dirty: Vec<Ticket>,
+    #[expect(clippy::vec_box, reason = "the boxes are what is used again")]
     pub(super) spare_requests: Vec<Box<Request>>,
-    pub(super) spare_buffers: Vec<Vec<u8>>,
+    pub(super) spare_buffers: SpareBuffers,
+    #[expect(clippy::vec_box, reason = "the boxes are what is used again")]
     pub(super) spare_uploads: Vec<Box<Upload>>,
     pub(super) fired: Vec<TimerItem>,
 }
@@ -103,6 +110,7 @@ impl<B: Backend> Core<B> {
             timers: Wheel::new(timer_count_max),
             connections: Table::new(limits.connections_max + TURNED_AWAY_MAX),
             requests: Table::new(limits.requests_max),
+            held: Slab::new(),
             clock,
             limits,
             routes: Rc::new(routes),
@@ -119,7 +127,7 @@ impl<B: Backend> Core<B> {
             fields: Vec::new(),
             spare_dirty: Vec::new(),
             spare_requests: Vec::new(),
-            spare_buffers: Vec::new(),
+            spare_buffers: SpareBuffers::new(),
             spare_uploads: Vec::new(),
             fired: Vec::new(),
         }
@@ -143,7 +151,11 @@ impl<B: Backend> Core<B> {
 
     pub(super) fn listen(&mut self, ring: &mut B::Ring, id: ListenerId) {
         ring.accept(id, Self::listener_ticket(self.listening.len()));
-        self.listening.push(Listening { id, is_accepting: true, retry: None });
+        self.listening.push(Listening {
+            id,
+            is_accepting: true,
+            retry: None,
+        });
     }
 
     /// Listeners have no table: their tickets are their places in the list.
@@ -192,7 +204,10 @@ impl<B: Backend> Core<B> {
     fn open(&mut self, ring: &mut B::Ring, socket: Socket) {
         self.stats.accepted_count += 1;
         let is_over = self.connections.len() >= self.limits.connections_max;
-        match self.connections.insert(Connection::new(socket, self.reading)) {
+        match self
+            .connections
+            .insert(Connection::new(socket, self.reading))
+        {
             Ok(ticket) => {
                 if is_over {
                     self.turn_away(ticket);
@@ -252,10 +267,16 @@ impl<B: Backend> Core<B> {
             self.stats.stale_count += 1;
             return;
         };
-        let Phase::Parked(parked) = &mut request.phase else { return };
+        let Phase::Parked(parked) = &mut request.phase else {
+            return;
+        };
         parked.timer = None;
         self.stats.timed_out_count += 1;
-        self.answer_failure(ticket, MarkKind::Expired, Failure::new(Fail::Timeout, "effect", ""));
+        self.answer_failure(
+            ticket,
+            MarkKind::Expired,
+            Failure::new(Fail::Timeout, "effect", ""),
+        );
     }
 
     /// Whether a turn would find something to do without waiting.
@@ -265,8 +286,15 @@ impl<B: Backend> Core<B> {
 
     /// Tells the workers that the shard is about to block. True where a result is there already.
     pub(super) fn prepare_sleep(&mut self) -> bool {
-        self.job_count > 0
-            && self.effects.iter_mut().fold(false, |any, effects| effects.prepare_sleep() || any)
+        if self.job_count == 0 {
+            return false;
+        }
+        let mut is_ready = false;
+        for effects in &mut self.effects {
+            // Every worker has to be told, also behind one that is ready.
+            is_ready |= effects.prepare_sleep();
+        }
+        is_ready
     }
 
     /// Whether the shard has nothing that moves: only then may it nap.
@@ -306,6 +334,16 @@ impl<B: Backend> Core<B> {
         }
     }
 
+    /// The listeners that a drain has stopped accepting from.
+    pub(super) fn stopped_listeners(&self) -> impl Iterator<Item = ListenerId> {
+        let is_draining = self.drain_until.is_some();
+        let stopped = self
+            .listening
+            .iter()
+            .filter(move |listening| is_draining && !listening.is_accepting);
+        stopped.map(|listening| listening.id)
+    }
+
     /// The drain's deadline has passed: what is still there is cut off.
     fn cut_off(&mut self) {
         let all: Vec<Ticket> = self.connections.iter().map(|(ticket, _)| ticket).collect();
@@ -320,7 +358,10 @@ impl<B: Backend> Core<B> {
             ("connections", self.connections.len()),
             ("requests", self.requests.len()),
             ("jobs", self.job_count),
-            ("jobs at workers", self.effects.iter().map(SqliteEffects::in_flight).sum()),
+            (
+                "jobs at workers",
+                self.effects.iter().map(SqliteEffects::in_flight).sum(),
+            ),
             ("timers", self.timers.len()),
         ];
         let left = counts.iter().find(|(_, count)| *count > 0);
@@ -331,6 +372,9 @@ impl<B: Backend> Core<B> {
         self.drain_until.is_some()
             && self.connections.is_empty()
             && self.job_count == 0
-            && self.listening.iter().all(|listening| !listening.is_accepting)
+            && self
+                .listening
+                .iter()
+                .all(|listening| !listening.is_accepting)
     }
 }

@@ -1,8 +1,11 @@
 //! Where a shard lives: a task on a glommio executor. The only file that knows glommio.
 //!
-//! While there is traffic, the shard blocks in its own ring, and glommio is given a turn of its reactor
-//! every few heartbeats. When a few beats pass without any
+//! While there is traffic, the shard blocks in its own ring. When a few beats pass without any
 //! traffic, the shard hands its ring's eventfd to glommio and lets the core sleep there.
+//!
+//! Nothing else lives on the executor, so glommio gets no turn of its reactor while there is traffic:
+//! each would cost 6 µs and three allocations. The cheapest way to give one is held by
+//! `tests/pinned_glommio.rs`, for the day when it has a guest.
 //!
 //! Parking through glommio whenever the completion queue is empty for a moment would cost 14 % on
 //! keep-alive plaintext; that is why the heartbeat exists.
@@ -10,15 +13,11 @@
 //! # Invariants
 //! 1. glommio closes a descriptor that a file was made from; it is given one that nobody else owns.
 
-use std::future::poll_fn;
 use std::io;
 use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd};
-use std::pin::Pin;
-use std::task::Poll;
 
 use cutaway_reactor::{Real, Ring};
 use cutaway_scheduler::Nanos;
-use glommio::channels::shared_channel::{self, ConnectedSender, SharedReceiver};
 use glommio::io::BufferedFile;
 use glommio::{LocalExecutorBuilder, Placement};
 
@@ -26,10 +25,6 @@ use super::turn::Shard;
 
 /// How many heartbeats without traffic pass before the shard naps.
 const BEATS_BEFORE_NAP: u32 = 4;
-
-/// How many heartbeats pass between two turns of glommio's reactor: 0.06 % of a core, and what runs
-/// on glommio is at most so late under load.
-const BEATS_A_TURN: u64 = 10;
 
 /// One period of the heartbeat.
 const HEARTBEAT: Nanos = Nanos::from_millis(1);
@@ -65,8 +60,7 @@ pub(crate) async fn drive(
     drain_within: impl Fn() -> Option<Nanos>,
 ) -> io::Result<()> {
     let bell = Bell::new(shard.ring.idle_eventfd().try_clone_to_owned()?);
-    let mut turns = Turns::new();
-    let (mut quiet_beats, mut beat_count) = (0, 0_u64);
+    let mut quiet_beats = 0;
     shard.ring.heartbeat(Some(HEARTBEAT));
     loop {
         let turn = shard.turn()?;
@@ -77,19 +71,24 @@ pub(crate) async fn drive(
             quiet_beats += 1;
             if let Some(within) = drain_within() {
                 shard.drain(within);
+                stop_listening(shard);
             }
             if shard.is_drained() {
                 return Ok(());
-            }
-            beat_count += 1;
-            if beat_count % BEATS_A_TURN == 0 {
-                turns.give().await;
             }
         }
         if quiet_beats > BEATS_BEFORE_NAP && !turn.has_work {
             nap(shard, &bell).await?;
             quiet_beats = 0;
         }
+    }
+}
+
+/// Closes the listeners whose accepts have ended, so that new clients are told at once instead of
+/// waiting in a backlog that nobody accepts from.
+fn stop_listening(shard: &mut Shard<Real>) {
+    for listener in shard.core.stopped_listeners() {
+        shard.ring.close_listener(listener);
     }
 }
 
@@ -115,41 +114,6 @@ async fn nap(shard: &mut Shard<Real>, bell: &Bell) -> io::Result<()> {
     Ok(())
 }
 
-/// Gives glommio turns of its reactor.
-///
-/// Neither a yield nor a timer of zero makes glommio look at its reactor, and a short timer does it
-/// at the price of a park (28 µs). The cheapest thing that does is a channel whose peer never
-/// connects: glommio wakes whoever waits for it each time it has looked (6 µs, no sleep). Held by
-/// `tests/pinned_glommio.rs`.
-struct Turns {
-    connecting: Pin<Box<dyn Future<Output = ConnectedSender<()>>>>,
-    _peer: SharedReceiver<()>,
-}
-
-impl Turns {
-    fn new() -> Turns {
-        let (sender, peer) = shared_channel::new_bounded(1);
-        Turns { connecting: Box::pin(sender.connect()), _peer: peer }
-    }
-
-    /// Exactly one turn.
-    async fn give(&mut self) {
-        let mut has_turned = false;
-        poll_fn(|cx| {
-            if has_turned {
-                return Poll::Ready(());
-            }
-            has_turned = true;
-            // The poll that finds it pending is the one that suspends the task: a second one in the
-            // same breath would go on without a turn.
-            let connected = self.connecting.as_mut().poll(cx);
-            debug_assert!(connected.is_pending(), "the peer never connects");
-            Poll::Pending
-        })
-        .await;
-    }
-}
-
 /// The ring's eventfd as something that a task on glommio can await.
 ///
 /// glommio has no call that waits for a descriptor it does not know. But a buffered file made from a
@@ -170,6 +134,10 @@ impl Bell {
 
     /// Ready once the eventfd's counter is above zero, and sets it to zero.
     async fn rung(&self) -> io::Result<()> {
-        self.file.read_at(0, 8).await.map(drop).map_err(io::Error::from)
+        self.file
+            .read_at(0, 8)
+            .await
+            .map(drop)
+            .map_err(io::Error::from)
     }
 }

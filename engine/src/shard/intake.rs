@@ -51,7 +51,9 @@ impl<B: Backend> Core<B> {
     }
 
     fn consume_inbox(&mut self, ticket: Ticket) {
-        let Some(connection) = self.connections.get_mut(ticket) else { return };
+        let Some(connection) = self.connections.get_mut(ticket) else {
+            return;
+        };
         let mut inbox = std::mem::take(&mut connection.inbox);
         let consumed = self.consume(ticket, &inbox);
         inbox.drain(..consumed);
@@ -63,7 +65,9 @@ impl<B: Backend> Core<B> {
     /// What is left unread decides over the receive (backpressure) and over the timeout.
     fn note_unread(&mut self, ticket: Ticket) {
         let now = self.reading;
-        let Some(connection) = self.connections.get_mut(ticket) else { return };
+        let Some(connection) = self.connections.get_mut(ticket) else {
+            return;
+        };
         if connection.inbox.is_empty() && connection.upload.is_none() {
             connection.first_byte_at = None;
             connection.held_at = None;
@@ -86,7 +90,9 @@ impl<B: Backend> Core<B> {
         let mut consumed = 0;
         // Even an empty rest is looked at once: content of length zero ends without a byte.
         loop {
-            let Some(connection) = self.connections.get_mut(ticket) else { return consumed };
+            let Some(connection) = self.connections.get_mut(ticket) else {
+                return consumed;
+            };
             if !connection.may_read_request(&self.limits) {
                 return consumed;
             }
@@ -118,10 +124,12 @@ impl<B: Backend> Core<B> {
 
     fn take_head(&mut self, ticket: Ticket, head: &Head, head_bytes: &[u8]) {
         let head_at = self.reading;
-        let Some(connection) = self.connections.get_mut(ticket) else { return };
+        let Some(connection) = self.connections.get_mut(ticket) else {
+            return;
+        };
         let arrival = Arrival {
             first_byte_at: connection.first_byte_at.unwrap_or(head_at),
-            held_at: connection.held_at,
+            held_at: connection.waits_since(head_at),
             head_at,
         };
         if head.framing == Framing::None {
@@ -151,10 +159,20 @@ impl<B: Backend> Core<B> {
 
     /// A request's content is complete.
     fn take_upload(&mut self, ticket: Ticket) {
-        let Some(connection) = self.connections.get_mut(ticket) else { return };
-        let Some(upload) = connection.upload.take() else { return };
+        let Some(connection) = self.connections.get_mut(ticket) else {
+            return;
+        };
+        let Some(upload) = connection.upload.take() else {
+            return;
+        };
         connection.begin_next();
-        let Upload { head, head_bytes, fields, body, arrival } = &*upload;
+        let Upload {
+            head,
+            head_bytes,
+            fields,
+            body,
+            arrival,
+        } = &*upload;
         self.dispatch(ticket, head, head_bytes, fields, body, arrival);
         self.spare_uploads.push(upload);
     }
@@ -184,16 +202,22 @@ impl<B: Backend> Core<B> {
         request.begin(ticket, self.sequence, head, head_bytes, arrival, is_traced);
 
         let routes = Rc::clone(&self.routes);
-        let path = head.path.text(head_bytes);
-        let found = routes.find(head.method, path);
+        let path = head.path;
+        let found = routes.find(head.method, path.of(head_bytes));
         let index = match &found {
             Found::Route { value, .. } => u64::from(**value),
             Found::NotFound | Found::MethodNotAllowed { .. } => u64::MAX,
         };
-        request.timeline.stamp(MarkKind::Routed, arrival.head_at, 0, index);
+        request
+            .timeline
+            .stamp(MarkKind::Routed, arrival.head_at, 0, index);
         if head.framing != Framing::None {
-            request.timeline.stamp(MarkKind::BodyAwaited, arrival.head_at, 0, 0);
-            request.timeline.stamp(MarkKind::BodyLast, arrived_at, 0, body.len() as u64);
+            request
+                .timeline
+                .stamp(MarkKind::BodyAwaited, arrival.head_at, 0, 0);
+            request
+                .timeline
+                .stamp(MarkKind::BodyLast, arrived_at, 0, body.len() as u64);
         }
 
         let failure = match found {
@@ -216,18 +240,23 @@ impl<B: Backend> Core<B> {
                 request.context.begin(route, head_bytes, &parts);
                 None
             }
-            Found::NotFound => Some(Failure::new(Fail::NotFound, "route", path)),
+            // The server as a whole answers OPTIONS too (the same section).
+            Found::NotFound if path.of(head_bytes) == b"*" => None,
+            Found::NotFound => Some(Failure::new(Fail::NotFound, "route", path.text(head_bytes))),
             // Every path answers OPTIONS with what it allows (RFC 9110 section 9.3.7).
             Found::MethodNotAllowed { allow } => {
                 request.allow.push_str(allow);
                 let is_asked = head.method == Method::Options;
-                (!is_asked).then(|| Failure::new(Fail::MethodNotAllowed, "method", path))
+                (!is_asked)
+                    .then(|| Failure::new(Fail::MethodNotAllowed, "method", path.text(head_bytes)))
             }
         };
         let now = self.read_clock();
         let class = request.class;
         let deadline = request.deadline;
-        request.timeline.stamp(MarkKind::Admitted, now, 0, class.index() as u64);
+        request
+            .timeline
+            .stamp(MarkKind::Admitted, now, 0, class.index() as u64);
         let is_routed = request.route.is_some();
         let has_class_deadline = request
             .route
@@ -236,7 +265,9 @@ impl<B: Backend> Core<B> {
             let depth = self.ready.len() as u64;
             request.timeline.stamp(MarkKind::Enqueued, now, 0, depth);
         }
-        let Some(request) = self.keep_request(ticket, request) else { return };
+        let Some(request) = self.keep_request(ticket, request) else {
+            return;
+        };
         if let Some(failure) = failure {
             return self.answer_failure(request, MarkKind::Refused, failure);
         }

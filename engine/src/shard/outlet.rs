@@ -9,9 +9,6 @@ use super::connection::{Close, Ending, Reply};
 use super::core::{Core, TimerItem};
 use crate::timeline::Ending as TimelineEnding;
 
-/// A returned buffer larger than this is freed, so that one large reply does not stay for ever.
-const SPARE_BUFFER_BYTES_MAX: usize = 64 * 1024;
-
 impl<B: Backend> Core<B> {
     /// Puts a connection on the list of those to look at before the turn ends.
     pub(super) fn mark_dirty(&mut self, ticket: Ticket) {
@@ -38,17 +35,23 @@ impl<B: Backend> Core<B> {
     }
 
     fn send_next(&mut self, ring: &mut B::Ring, ticket: Ticket) {
-        let Some(connection) = self.connections.get_mut(ticket) else { return };
+        let Some(connection) = self.connections.get_mut(ticket) else {
+            return;
+        };
         if connection.is_sending || matches!(connection.ending, Ending::Aborting(_)) {
             return;
         }
         if connection.socket.is_none() {
             return;
         }
-        let Some(buffer) = connection.outbox.pop_front() else { return };
+        let Some(buffer) = connection.outbox.pop_front() else {
+            return;
+        };
         connection.is_sending = true;
         connection.begin_departures(buffer.remaining_bytes(), self.reading);
-        let Some(socket) = &connection.socket else { return };
+        let Some(socket) = &connection.socket else {
+            return;
+        };
         ring.send(socket, ticket, buffer);
     }
 
@@ -56,16 +59,23 @@ impl<B: Backend> Core<B> {
     /// again once it is not.
     fn read_on(&mut self, ring: &mut B::Ring, ticket: Ticket) {
         let limits = &self.limits;
-        let Some(connection) = self.connections.get_mut(ticket) else { return };
+        let Some(connection) = self.connections.get_mut(ticket) else {
+            return;
+        };
         if !connection.inbox.is_empty() && connection.may_read_request(limits) {
             self.resume_reading(ticket);
         }
         let limits = &self.limits;
-        let Some(connection) = self.connections.get_mut(ticket) else { return };
-        let Some(socket) = &connection.socket else { return };
+        let Some(connection) = self.connections.get_mut(ticket) else {
+            return;
+        };
+        let Some(socket) = &connection.socket else {
+            return;
+        };
         let wants_more = match connection.ending {
             Ending::Open => {
-                connection.may_read_request(limits) || connection.inbox.len() < limits.inbox_bytes_max
+                connection.may_read_request(limits)
+                    || connection.inbox.len() < limits.inbox_bytes_max
             }
             // Reads on only to throw away, until the peer's FIN.
             Ending::AfterReplies(_) | Ending::Lingering(_) => true,
@@ -83,16 +93,25 @@ impl<B: Backend> Core<B> {
 
     fn end_in_order(&mut self, ring: &mut B::Ring, ticket: Ticket) {
         let now = self.reading;
-        let Some(connection) = self.connections.get_mut(ticket) else { return };
-        if connection.ending == Ending::Open && connection.is_read_closed && connection.is_settled() {
+        let Some(connection) = self.connections.get_mut(ticket) else {
+            return;
+        };
+        if connection.ending == Ending::Open && connection.is_read_closed && connection.is_settled()
+        {
             let is_between = connection.inbox.is_empty() && connection.upload.is_none();
-            let reason = if is_between { Close::PeerDone } else { Close::PeerGaveUp };
+            let reason = if is_between {
+                Close::PeerDone
+            } else {
+                Close::PeerGaveUp
+            };
             connection.ending = Ending::AfterReplies(reason);
         }
         match connection.ending {
             Ending::AfterReplies(reason) if connection.is_settled() => {
                 if connection.is_receiving {
-                    let Some(socket) = &connection.socket else { return };
+                    let Some(socket) = &connection.socket else {
+                        return;
+                    };
                     ring.shutdown_write(socket);
                     connection.ending = Ending::Lingering(reason);
                     connection.moved_at = now;
@@ -109,7 +128,9 @@ impl<B: Backend> Core<B> {
             }
             Ending::Aborting(_) if connection.is_sending => {
                 // A send that waits for a peer which does not read ends only with the direction.
-                let Some(socket) = &connection.socket else { return };
+                let Some(socket) = &connection.socket else {
+                    return;
+                };
                 ring.shutdown_write(socket);
             }
             _ => {}
@@ -117,8 +138,12 @@ impl<B: Backend> Core<B> {
     }
 
     fn close(&mut self, ring: &mut B::Ring, ticket: Ticket, reason: Close) {
-        let Some(connection) = self.connections.get_mut(ticket) else { return };
-        let Some(socket) = connection.socket.take() else { return };
+        let Some(connection) = self.connections.get_mut(ticket) else {
+            return;
+        };
+        let Some(socket) = connection.socket.take() else {
+            return;
+        };
         connection.ending = Ending::Closing;
         if let Some(timer) = connection.timer.take() {
             self.timers.cancel(timer);
@@ -130,7 +155,10 @@ impl<B: Backend> Core<B> {
     /// The socket is closed and nothing of the connection is in flight any more.
     pub(super) fn on_closed(&mut self, ticket: Ticket) {
         if let Some(connection) = self.connections.remove(ticket) {
-            debug_assert!(connection.pipeline.is_empty(), "a closed connection owes no reply");
+            debug_assert!(
+                connection.pipeline.is_empty(),
+                "a closed connection owes no reply"
+            );
         }
     }
 
@@ -138,11 +166,13 @@ impl<B: Backend> Core<B> {
     pub(super) fn on_sent(
         &mut self,
         ticket: Ticket,
-        mut buffer: SendBuffer,
+        buffer: SendBuffer,
         result: Result<usize, Errno>,
     ) {
         let now = self.reading;
-        let Some(connection) = self.connections.get_mut(ticket) else { return };
+        let Some(connection) = self.connections.get_mut(ticket) else {
+            return;
+        };
         connection.is_sending = false;
         connection.moved_at = now;
         match result {
@@ -152,13 +182,15 @@ impl<B: Backend> Core<B> {
                     // A short send goes on where it ended.
                     connection.outbox.push_front(buffer);
                 } else {
-                    keep_buffer(&mut self.spare_buffers, buffer.head);
+                    self.spare_buffers.put(buffer.head);
                 }
                 self.depart(ticket);
             }
             Err(_) => self.abort(ticket, Close::ClientGone),
         }
-        let Some(connection) = self.connections.get_mut(ticket) else { return };
+        let Some(connection) = self.connections.get_mut(ticket) else {
+            return;
+        };
         let is_waiting = !connection.outbox.is_empty()
             || connection.ending != Ending::Open
             || connection.is_read_closed
@@ -172,15 +204,20 @@ impl<B: Backend> Core<B> {
     /// Closes the timelines of the replies that have left.
     fn depart(&mut self, ticket: Ticket) {
         let now = self.reading;
-        let Some(connection) = self.connections.get_mut(ticket) else { return };
+        let Some(connection) = self.connections.get_mut(ticket) else {
+            return;
+        };
         while let Some(departure) = connection.next_departed() {
-            self.recorder.finish(departure, TimelineEnding::Written, now);
+            self.recorder
+                .finish(departure, TimelineEnding::Written, now);
         }
     }
 
     /// A receive that brought no bytes.
     pub(super) fn on_receive_ended(&mut self, ticket: Ticket, received: &Received, more: bool) {
-        let Some(connection) = self.connections.get_mut(ticket) else { return };
+        let Some(connection) = self.connections.get_mut(ticket) else {
+            return;
+        };
         if !more {
             connection.is_receiving = false;
         }
@@ -198,7 +235,9 @@ impl<B: Backend> Core<B> {
     /// Gives a connection up: cancels its requests and throws its replies away.
     pub(super) fn abort(&mut self, ticket: Ticket, reason: Close) {
         let now = self.reading;
-        let Some(connection) = self.connections.get_mut(ticket) else { return };
+        let Some(connection) = self.connections.get_mut(ticket) else {
+            return;
+        };
         if matches!(connection.ending, Ending::Aborting(_) | Ending::Closing) {
             return;
         }
@@ -208,7 +247,7 @@ impl<B: Backend> Core<B> {
         connection.upload = None;
         // What nobody will read must not stand in front of another connection's replies.
         for buffer in connection.outbox.drain(..) {
-            keep_buffer(&mut self.spare_buffers, buffer.head);
+            self.spare_buffers.put(buffer.head);
         }
         let ending = match reason {
             Close::ClientGone => TimelineEnding::ClientGone,
@@ -221,7 +260,9 @@ impl<B: Backend> Core<B> {
         for reply in pipeline {
             match reply {
                 Reply::Owed(request) => self.cancel(request, ending),
-                Reply::Held(held) => {
+                Reply::Held(key) => {
+                    let held = self.held.remove(key);
+                    self.spare_buffers.put(held.head);
                     if let Some(departure) = held.departure {
                         self.recorder.finish(departure, ending, now);
                     }
@@ -234,7 +275,9 @@ impl<B: Backend> Core<B> {
 
     /// Sets the connection's timer to what its present state allows.
     pub(super) fn rearm_timer(&mut self, ticket: Ticket) {
-        let Some(connection) = self.connections.get_mut(ticket) else { return };
+        let Some(connection) = self.connections.get_mut(ticket) else {
+            return;
+        };
         let (until, _) = connection.patience(&self.limits);
         if let Some(timer) = connection.timer.take() {
             self.timers.cancel(timer);
@@ -246,7 +289,9 @@ impl<B: Backend> Core<B> {
     /// A connection's timer fired: it has run out of patience, or gets its next look.
     pub(super) fn on_connection_timer(&mut self, ticket: Ticket) {
         let now = self.reading;
-        let Some(connection) = self.connections.get_mut(ticket) else { return };
+        let Some(connection) = self.connections.get_mut(ticket) else {
+            return;
+        };
         connection.timer = None;
         let (until, reason) = connection.patience(&self.limits);
         if now < until || matches!(connection.ending, Ending::Closing) {
@@ -269,13 +314,5 @@ impl<B: Backend> Core<B> {
             }
             _ => self.abort(ticket, reason),
         }
-    }
-}
-
-/// Empties a buffer and keeps its memory for another connection.
-pub(super) fn keep_buffer(spare: &mut Vec<Vec<u8>>, mut buffer: Vec<u8>) {
-    if buffer.capacity() <= SPARE_BUFFER_BYTES_MAX {
-        buffer.clear();
-        spare.push(buffer);
     }
 }

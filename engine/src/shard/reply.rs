@@ -6,15 +6,16 @@ use std::rc::Rc;
 use bytes::Bytes;
 use cutaway_reactor::{Backend, Ticket};
 use cutaway_scheduler::{Clock, Nanos};
+use slab::Slab;
 
 use super::connection::{Close, Connection, Ending, HeldReply, Reply};
 use super::core::Core;
-use super::outlet::keep_buffer;
 use super::request::{Phase, Request};
+use super::spare::SpareBuffers;
 use crate::effect::sqlite::SqlFinished;
-use crate::http::encode::{self, ConnectionField, FieldName, FieldValue, ResponseHead};
 use crate::error;
-use crate::http::{Method, Refusal, Version};
+use crate::http::encode::{self, ConnectionField, FieldName, FieldValue, ResponseHead};
+use crate::http::{Method, Refusal, Status, Version};
 use crate::response::{Body, ResponseView};
 use crate::step::{Fail, Failure};
 use crate::timeline::{Ending as TimelineEnding, MarkKind};
@@ -24,12 +25,18 @@ use crate::timeline::{Ending as TimelineEnding, MarkKind};
 const BODY_BYTES_COPIED_MAX: usize = 16 * 1024;
 
 const ALLOW: FieldName<'static> = FieldName::new("Allow").expect("a token");
+const RETRY_AFTER: FieldName<'static> = FieldName::new("Retry-After").expect("a token");
+
+/// A machine that is full now is so for moments; one second is the smallest that can be said.
+const RETRY_AFTER_SECONDS: FieldValue<'static> = FieldValue::new("1").expect("a digit");
 
 impl<B: Backend> Core<B> {
     /// Fails a request from outside its steps, and answers it.
     pub(super) fn answer_failure(&mut self, ticket: Ticket, kind: MarkKind, failure: Failure) {
         let routes = Rc::clone(&self.routes);
-        let Some(request) = self.requests.get_mut(ticket) else { return };
+        let Some(request) = self.requests.get_mut(ticket) else {
+            return;
+        };
         match request.route {
             Some(index) => {
                 let _ = request.context.fail(routes.route(index), failure);
@@ -44,7 +51,9 @@ impl<B: Backend> Core<B> {
     pub(super) fn answer(&mut self, ticket: Ticket, kind: MarkKind) {
         self.refresh_date();
         let is_draining = self.drain_until.is_some();
-        let Some(request) = self.requests.get_mut(ticket) else { return };
+        let Some(request) = self.requests.get_mut(ticket) else {
+            return;
+        };
         let connection_ticket = request.connection;
         let Some(connection) = self.connections.get_mut(connection_ticket) else {
             debug_assert!(false, "a request outlived its connection");
@@ -54,33 +63,50 @@ impl<B: Backend> Core<B> {
         let response = request.context.response();
         let status = response.status();
         // `which` says something only of a panic: the step.
-        let step = if kind == MarkKind::Panicked { request.context.step() as u8 } else { 0 };
-        request.timeline.stamp(kind, self.reading, step, u64::from(status.code()));
+        let step = if kind == MarkKind::Panicked {
+            request.context.step() as u8
+        } else {
+            0
+        };
+        request
+            .timeline
+            .stamp(kind, self.reading, step, u64::from(status.code()));
         self.stats.reply_count[usize::from(status.code() / 100)] += 1;
-        let is_at_end = matches!(connection.pipeline.back(), Some(Reply::Owed(last)) if *last == ticket);
+        let is_at_end =
+            matches!(connection.pipeline.back(), Some(Reply::Owed(last)) if *last == ticket);
         if is_draining && is_at_end {
             connection.end_with_latest();
         }
         let field = connection.field_of(is_at_end, request.version);
 
-        let is_next = matches!(connection.pipeline.front(), Some(Reply::Owed(next)) if *next == ticket);
+        let is_next =
+            matches!(connection.pipeline.front(), Some(Reply::Owed(next)) if *next == ticket);
         let mut held = Vec::new();
         let out = if is_next {
             &mut connection.output(&mut self.spare_buffers).head
         } else {
-            held = self.spare_buffers.pop().unwrap_or_default();
+            held = self.spare_buffers.take();
             &mut held
         };
         let start = out.len();
         let date = &self.date;
-        let body = write_response(out, &response, date, field, request.method, &request.allow);
+        let extra = Extra {
+            allow: &request.allow,
+            // What a step answers itself is its own affair, fields included.
+            is_to_retry: status == Status::SERVICE_UNAVAILABLE && kind != MarkKind::Answered,
+        };
+        let body = write_response(out, &response, date, field, request.method, &extra);
         let head_bytes = out.len() - start;
         drop(response);
 
         self.reading = self.clock.now();
         let now = self.reading;
-        request.timeline.stamp(MarkKind::Encoded, now, 0, (head_bytes + body.len()) as u64);
-        let mut departure = self.recorder.fold(&request.timeline, &request.exchange(status.code()));
+        request
+            .timeline
+            .stamp(MarkKind::Encoded, now, 0, (head_bytes + body.len()) as u64);
+        let mut departure = self
+            .recorder
+            .fold(&request.timeline, &request.exchange(status.code()));
         if is_next {
             connection.pipeline.pop_front();
             connection.note_encoded(head_bytes + body.len(), now);
@@ -89,12 +115,16 @@ impl<B: Backend> Core<B> {
             }
             departure.release(now, connection.encoded_bytes);
             connection.departures.push_back(departure);
-            connection.release_held(&mut self.spare_buffers, now);
+            connection.release_held(&mut self.held, &mut self.spare_buffers, now);
         } else {
-            let held = HeldReply { head: held, body, departure: Some(departure) };
+            let held = HeldReply {
+                head: held,
+                body,
+                departure: Some(departure),
+            };
             for reply in &mut connection.pipeline {
                 if matches!(reply, Reply::Owed(owed) if *owed == ticket) {
-                    *reply = Reply::Held(held);
+                    *reply = Reply::Held(self.held.insert(held));
                     break;
                 }
             }
@@ -106,10 +136,14 @@ impl<B: Backend> Core<B> {
 
     /// Ends a request's context. Its slot is free at once, unless a worker still has its job.
     fn end_request(&mut self, ticket: Ticket) {
-        let Some(request) = self.requests.get_mut(ticket) else { return };
+        let Some(request) = self.requests.get_mut(ticket) else {
+            return;
+        };
         let effects = &mut self.effects;
         let resource = request.resource;
-        request.context.end(|buffer| effects[usize::from(resource)].recycle(buffer));
+        request
+            .context
+            .end(|buffer| effects[usize::from(resource)].recycle(buffer));
         match std::mem::replace(&mut request.phase, Phase::Answered) {
             Phase::Parked(parked) => {
                 if let Some(timer) = parked.timer {
@@ -117,7 +151,9 @@ impl<B: Backend> Core<B> {
                 }
                 self.effects[usize::from(resource)].cancel(parked.job);
             }
-            Phase::Resuming(SqlFinished { result: Ok(buffer), .. }) => {
+            Phase::Resuming(SqlFinished {
+                result: Ok(buffer), ..
+            }) => {
                 self.effects[usize::from(resource)].recycle(buffer);
                 self.free_request(ticket);
             }
@@ -134,10 +170,13 @@ impl<B: Backend> Core<B> {
     /// The connection of a request is gone: nobody waits for its reply.
     pub(super) fn cancel(&mut self, ticket: Ticket, ending: TimelineEnding) {
         let now = self.reading;
-        let Some(request) = self.requests.get_mut(ticket) else { return };
+        let Some(request) = self.requests.get_mut(ticket) else {
+            return;
+        };
         self.stats.cancelled_count += 1;
         let timeline = std::mem::take(&mut request.timeline);
-        self.recorder.abandon(&timeline, &request.exchange(0), ending, now);
+        self.recorder
+            .abandon(&timeline, &request.exchange(0), ending, now);
         request.timeline = timeline;
         self.end_request(ticket);
     }
@@ -198,7 +237,9 @@ impl<B: Backend> Core<B> {
     }
 
     fn refuse_last(&mut self, ticket: Ticket, reason: Close, failure: Failure) {
-        let Some(connection) = self.connections.get_mut(ticket) else { return };
+        let Some(connection) = self.connections.get_mut(ticket) else {
+            return;
+        };
         connection.has_last_request = true;
         connection.refused = Some(reason);
         connection.upload = None;
@@ -220,17 +261,30 @@ impl<B: Backend> Core<B> {
         self.refresh_date();
         let now = self.reading;
         let is_draining = self.drain_until.is_some();
-        let Some(connection) = self.connections.get_mut(ticket) else { return };
+        let Some(connection) = self.connections.get_mut(ticket) else {
+            return;
+        };
         self.stats.refused_slot_count += 1;
         self.stats.reply_count[5] += 1;
         if is_draining {
             connection.end_with_latest();
         }
-        let mut head = self.spare_buffers.pop().unwrap_or_default();
-        encode::overloaded(&mut head, &self.date, connection.field_of(true, version), method);
-        let held = HeldReply { head, body: Bytes::new(), departure: None };
-        connection.pipeline.push_back(Reply::Held(held));
-        connection.release_held(&mut self.spare_buffers, now);
+        let mut head = self.spare_buffers.take();
+        encode::overloaded(
+            &mut head,
+            &self.date,
+            connection.field_of(true, version),
+            method,
+        );
+        let held = HeldReply {
+            head,
+            body: Bytes::new(),
+            departure: None,
+        };
+        connection
+            .pipeline
+            .push_back(Reply::Held(self.held.insert(held)));
+        connection.release_held(&mut self.held, &mut self.spare_buffers, now);
         connection.end_if_answered(is_draining);
         self.mark_dirty(ticket);
     }
@@ -246,7 +300,11 @@ impl<B: Backend> Core<B> {
     }
 
     /// Puts a request into the table and into its connection's order of replies.
-    pub(super) fn keep_request(&mut self, connection: Ticket, request: Box<Request>) -> Option<Ticket> {
+    pub(super) fn keep_request(
+        &mut self,
+        connection: Ticket,
+        request: Box<Request>,
+    ) -> Option<Ticket> {
         self.stats.request_count += 1;
         let connection = self.connections.get_mut(connection)?;
         match self.requests.insert(request) {
@@ -264,15 +322,16 @@ impl<B: Backend> Core<B> {
 
 impl Connection {
     /// Releases the encoded replies that are first in order now.
-    fn release_held(&mut self, spare: &mut Vec<Vec<u8>>, now: Nanos) {
-        while let Some(Reply::Held(_)) = self.pipeline.front() {
-            let Some(Reply::Held(held)) = self.pipeline.pop_front() else { return };
+    fn release_held(&mut self, held: &mut Slab<HeldReply>, spare: &mut SpareBuffers, now: Nanos) {
+        while let Some(Reply::Held(key)) = self.pipeline.front() {
+            let held = held.remove(*key);
+            self.pipeline.pop_front();
             let output = self.output(spare);
             output.head.extend_from_slice(&held.head);
             let len = held.head.len() + held.body.len();
             output.body = held.body;
             self.note_encoded(len, now);
-            keep_buffer(spare, held.head);
+            spare.put(held.head);
             if let Some(mut departure) = held.departure {
                 departure.release(now, self.encoded_bytes);
                 self.departures.push_back(departure);
@@ -303,7 +362,11 @@ impl Connection {
     fn end_if_answered(&mut self, is_draining: bool) {
         let is_last = self.has_last_request || is_draining && self.is_between_requests();
         if is_last && self.pipeline.is_empty() {
-            let of_drain = if is_draining { Close::Draining } else { Close::NotKeptAlive };
+            let of_drain = if is_draining {
+                Close::Draining
+            } else {
+                Close::NotKeptAlive
+            };
             self.end_after_replies(self.refused.unwrap_or(of_drain));
         }
     }
@@ -316,6 +379,14 @@ impl Connection {
     }
 }
 
+/// What the engine itself adds to a response's fields.
+struct Extra<'a> {
+    /// The value of Allow; empty for none.
+    allow: &'a str,
+    /// Whether the client should come again later.
+    is_to_retry: bool,
+}
+
 /// Writes a whole response, but for a large body of shared bytes, which is returned to be sent from
 /// where it lies.
 fn write_response(
@@ -324,22 +395,32 @@ fn write_response(
     date: &[u8; 29],
     connection: ConnectionField,
     method: Method,
-    allow: &str,
+    extra: &Extra<'_>,
 ) -> Bytes {
     let body = response.body();
     let content = body.as_slice();
     ResponseHead {
         status: response.status(),
         date,
-        content_type: response.content_type().and_then(FieldValue::new),
+        content_type: response.content_type(),
         content_length: content.len() as u64,
         connection,
     }
     .write(out);
-    if !allow.is_empty()
-        && let Some(allow) = FieldValue::new(allow)
+    if !extra.allow.is_empty()
+        && let Some(allow) = FieldValue::new(extra.allow)
     {
         encode::field(out, ALLOW, allow);
+    }
+    let is_retry_said = || {
+        let mut fields = response.fields();
+        fields.any(|(name, _)| name.as_str().eq_ignore_ascii_case(RETRY_AFTER.as_str()))
+    };
+    if extra.is_to_retry && !is_retry_said() {
+        encode::field(out, RETRY_AFTER, RETRY_AFTER_SECONDS);
+    }
+    for (name, value) in response.fields() {
+        encode::field(out, name, value);
     }
     encode::end(out);
     // A HEAD's answer has the fields of the GET and no content (RFC 9110 section 9.3.2).
@@ -347,7 +428,9 @@ fn write_response(
         return Bytes::new();
     }
     match body {
-        Body::Static(content) if content.len() > BODY_BYTES_COPIED_MAX => Bytes::from_static(content),
+        Body::Static(content) if content.len() > BODY_BYTES_COPIED_MAX => {
+            Bytes::from_static(content)
+        }
         Body::Bytes(content) if content.len() > BODY_BYTES_COPIED_MAX => content.clone(),
         _ => {
             out.extend_from_slice(content);

@@ -25,7 +25,8 @@ struct Watch<'w, C> {
 impl<C: Clock> StepObserver for Watch<'_, C> {
     #[inline]
     fn step_start(&mut self, step: u16) {
-        self.timeline.stamp(MarkKind::StepStart, self.reading, step as u8, 0);
+        self.timeline
+            .stamp(MarkKind::StepStart, self.reading, step as u8, 0);
     }
 
     #[inline]
@@ -34,23 +35,28 @@ impl<C: Clock> StepObserver for Watch<'_, C> {
         if end == StepEnd::Panicked {
             self.has_panicked = true;
         } else {
-            self.timeline.stamp(MarkKind::StepEnd, self.reading, step as u8, 0);
+            self.timeline
+                .stamp(MarkKind::StepEnd, self.reading, step as u8, 0);
         }
-        if self.reading >= self.pause_at { Go::Pause } else { Go::On }
+        if self.reading >= self.pause_at {
+            Go::Pause
+        } else {
+            Go::On
+        }
     }
 }
 
 impl<B: Backend> Core<B> {
-    /// Runs ready requests until the turn's quantum is spent.
-    pub(super) fn run_ready(&mut self) {
-        let stop_at = self.reading + self.limits.turn_quantum;
+    /// Runs what is ready. False where the turn's quantum is spent.
+    pub(super) fn run_ready(&mut self, stop_at: Nanos) -> bool {
         while let Some(popped) = self.ready.pop(self.reading) {
             self.run_one(&popped, stop_at);
             if self.reading >= stop_at {
                 self.stats.quantum_spent_count += 1;
-                return;
+                return false;
             }
         }
+        true
     }
 
     fn run_one(&mut self, popped: &Popped<Ticket>, pause_at: Nanos) {
@@ -61,7 +67,9 @@ impl<B: Backend> Core<B> {
             return;
         };
         let Some(index) = request.route else { return };
-        request.timeline.stamp(MarkKind::Dequeued, self.reading, 0, 0);
+        request
+            .timeline
+            .stamp(MarkKind::Dequeued, self.reading, 0, 0);
         if popped.expired {
             self.stats.expired_count += 1;
             let failure = Failure::new(Fail::Timeout, "queue", "");
@@ -94,8 +102,16 @@ impl<B: Backend> Core<B> {
         // Late is late, whatever the step has made of it.
         if self.reading > popped.deadline {
             self.stats.missed_count += 1;
-            let failure = Failure::new(Fail::Timeout, "step", route.step_name(request.context.step()));
-            let kind = if has_panicked { MarkKind::Panicked } else { MarkKind::Expired };
+            let failure = Failure::new(
+                Fail::Timeout,
+                "step",
+                route.step_name(request.context.step()),
+            );
+            let kind = if has_panicked {
+                MarkKind::Panicked
+            } else {
+                MarkKind::Expired
+            };
             return self.answer_failure(ticket, kind, failure);
         }
         match outcome {
@@ -109,10 +125,18 @@ impl<B: Backend> Core<B> {
 
     /// The quantum ended between two steps: the request goes behind what is more urgent.
     fn queue_again(&mut self, ticket: Ticket) {
-        let Some(request) = self.requests.get_mut(ticket) else { return };
+        let Some(request) = self.requests.get_mut(ticket) else {
+            return;
+        };
         let depth = self.ready.len() as u64;
-        request.timeline.stamp(MarkKind::Enqueued, self.reading, 0, depth);
-        if self.ready.push_ordered(request.class, request.deadline, ticket).is_err() {
+        request
+            .timeline
+            .stamp(MarkKind::Enqueued, self.reading, 0, depth);
+        if self
+            .ready
+            .push_ordered(request.class, request.deadline, ticket)
+            .is_err()
+        {
             self.stats.refused_queue_count += 1;
             let failure = Failure::new(Fail::Unavailable, "queue", "full");
             self.answer_failure(ticket, MarkKind::Refused, failure);
@@ -122,14 +146,20 @@ impl<B: Backend> Core<B> {
     /// Hands the request's effect to what performs it.
     fn park(&mut self, ticket: Ticket) {
         let now = self.reading;
-        let Some(request) = self.requests.get_mut(ticket) else { return };
-        let Some(effect) = request.context.effect() else { return };
+        let Some(request) = self.requests.get_mut(ticket) else {
+            return;
+        };
+        let Some(effect) = request.context.effect() else {
+            return;
+        };
         let resource = effect.resource;
         let until = match effect.timeout {
             Some(timeout) => request.deadline.min(now + timeout),
             None => request.deadline,
         };
-        let Operation::Sqlite { sql, mode, params, .. } = effect.operation;
+        let Operation::Sqlite {
+            sql, mode, params, ..
+        } = effect.operation;
         let performer = &mut self.effects[usize::from(resource)];
         let started = performer.try_start(ticket, sql, mode, params, until, now);
         request.resource = resource;

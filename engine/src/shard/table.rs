@@ -26,7 +26,11 @@ pub(crate) struct Table<T> {
 impl<T> Table<T> {
     /// An empty table.
     pub fn new(len_max: usize) -> Table<T> {
-        Table { entries: Slab::new(), generations: Vec::new(), len_max }
+        Table {
+            entries: Slab::new(),
+            generations: Vec::new(),
+            len_max,
+        }
     }
 
     /// How many entries there are.
@@ -60,14 +64,6 @@ impl<T> Table<T> {
     }
 
     /// The entry that this ticket names; none where it has gone.
-    pub fn get(&self, ticket: Ticket) -> Option<&T> {
-        if !self.is_current(ticket) {
-            return None;
-        }
-        self.entries.get(ticket.index() as usize)
-    }
-
-    /// The entry that this ticket names, to change; none where it has gone.
     pub fn get_mut(&mut self, ticket: Ticket) -> Option<&mut T> {
         if !self.is_current(ticket) {
             return None;
@@ -114,9 +110,9 @@ mod tests {
         assert_eq!(table.remove(first), Some('a'));
         let second = table.insert('b').unwrap();
         assert_eq!(first.index(), second.index());
-        assert_eq!(table.get(first), None);
+        assert_eq!(table.get_mut(first), None);
         assert_eq!(table.remove(first), None);
-        assert_eq!(table.get(second), Some(&'b'));
+        assert_eq!(table.get_mut(second), Some(&mut 'b'));
     }
 
     #[test]
@@ -145,8 +141,8 @@ mod tests {
                     prop_assert_eq!(table.remove(*ticket), alive.then_some(*value));
                     *alive = false;
                 }
-                for (ticket, value, alive) in &model {
-                    prop_assert_eq!(table.get(*ticket), alive.then_some(value));
+                for (ticket, value, alive) in &mut model {
+                    prop_assert_eq!(table.get_mut(*ticket), alive.then_some(value));
                 }
             }
         }

@@ -30,7 +30,11 @@ pub struct Shard<B: Backend> {
 impl<B: Backend> Shard<B> {
     /// A shard that serves what its ring's `listeners` accept.
     pub(crate) fn new(ring: B::Ring, core: Core<B>, listeners: &[ListenerId]) -> Shard<B> {
-        let mut shard = Shard { ring, core, carried: (0, Nanos::ZERO) };
+        let mut shard = Shard {
+            ring,
+            core,
+            carried: (0, Nanos::ZERO),
+        };
         for &listener in listeners {
             shard.core.listen(&mut shard.ring, listener);
         }
@@ -58,10 +62,17 @@ impl<B: Backend> Shard<B> {
         self.ring.enter(want)?;
         let entered_at = self.core.read_clock();
         let mut turn = Turn::default();
-        self.reap(entered_at, &mut turn);
         self.core.poll_effects();
         self.core.expire_timers(&mut self.ring);
-        self.core.run_ready();
+        let stop_at = entered_at + self.core.limits.turn_quantum;
+        let mut left = self.core.limits.completions_per_turn;
+        // In batches, so that a request is run while its slot and its bytes are still in the cache.
+        // Replies leave with the next enter, so it comes early where some have waited for a while.
+        let enter_at = entered_at + self.core.limits.reply_wait_max;
+        while self.reap(entered_at, &mut left, &mut turn)
+            && self.core.run_ready(stop_at)
+            && self.core.reading < enter_at
+        {}
         self.core.flush(&mut self.ring);
         self.core.stats.turn_count += 1;
         self.core.note_turn(entered_at);
@@ -131,16 +142,20 @@ impl<B: Backend> Shard<B> {
         self.core.left_behind()
     }
 
-    /// Completions become bytes in a connection or tickets in the ready queue. Bounded per turn; the
-    /// rest stays in the completion queue and keeps the reading of the moment it was first seen.
-    fn reap(&mut self, entered_at: Nanos, turn: &mut Turn) {
-        let (mut carried_count, carried_at) = self.carried;
-        let mut left = self.core.limits.completions_per_turn;
-        while left > 0 {
-            let Some(completion) = self.ring.pop() else { return };
-            let reaped_at = if carried_count > 0 { carried_at } else { entered_at };
-            carried_count = carried_count.saturating_sub(1);
-            left -= 1;
+    /// Completions become bytes in a connection or tickets in the ready queue. Bounded per turn and
+    /// per batch; the rest stays in the completion queue and keeps the reading of the moment it was
+    /// first seen. False where nothing is left for this turn to do.
+    fn reap(&mut self, entered_at: Nanos, left: &mut usize, turn: &mut Turn) -> bool {
+        while *left > 0 && self.core.ready.len() < self.core.limits.batch_max {
+            let Some(completion) = self.ring.pop() else {
+                break;
+            };
+            let reaped_at = match self.carried {
+                (0, _) => entered_at,
+                (_, carried_at) => carried_at,
+            };
+            self.carried.0 = self.carried.0.saturating_sub(1);
+            *left -= 1;
             if matches!(completion, Completion::Heartbeat) {
                 turn.is_beat = true;
                 continue;
@@ -148,22 +163,40 @@ impl<B: Backend> Shard<B> {
             turn.completion_count += 1;
             self.take(completion, reaped_at);
         }
+        !self.core.ready.is_empty()
     }
 
     fn take(&mut self, completion: Completion, reaped_at: Nanos) {
         match completion {
-            Completion::Received { owner, received: Received::Bytes(lease), more } => {
+            Completion::Received {
+                owner,
+                received: Received::Bytes(lease),
+                more,
+            } => {
                 self.core.receive(owner, self.ring.bytes(&lease), reaped_at);
                 self.ring.release(lease);
                 if !more {
-                    self.core.on_receive_ended(owner, &Received::Cancelled, false);
+                    self.core
+                        .on_receive_ended(owner, &Received::Cancelled, false);
                 }
             }
-            Completion::Received { owner, received, more } => {
+            Completion::Received {
+                owner,
+                received,
+                more,
+            } => {
                 self.core.on_receive_ended(owner, &received, more);
             }
-            Completion::Sent { owner, buffer, result } => self.core.on_sent(owner, buffer, result),
-            Completion::Accepted { owner, result, more } => {
+            Completion::Sent {
+                owner,
+                buffer,
+                result,
+            } => self.core.on_sent(owner, buffer, result),
+            Completion::Accepted {
+                owner,
+                result,
+                more,
+            } => {
                 self.core.on_accepted(&mut self.ring, owner, result, more);
             }
             Completion::Closed { owner } => self.core.on_closed(owner),

@@ -66,11 +66,11 @@ pub enum Deadline {
 }
 
 /// The slots that the clauses `C` write.
-pub type Written<C> = <C as Clauses>::Writes;
+pub type WritesOf<C> = <C as Clauses>::Writes;
 
 /// A chain that begins with this step.
 #[allow(clippy::type_complexity)] // the type says what the chain knows
-pub fn chain<F, A, B, C, R, Index>(step: F) -> Chain<Nil, Written<(A, B, C)>, Written<(A, B, C)>>
+pub fn chain<F, A, B, C, R, Index>(step: F) -> Chain<Nil, WritesOf<(A, B, C)>, WritesOf<(A, B, C)>>
 where
     F: for<'a, 'r> Fn(&'a mut Cx<'r, A, B, C>) -> R + Send + Sync + 'static,
     R: IntoStep + 'static,
@@ -114,15 +114,15 @@ impl<Given, Available, Own> Chain<Given, Available, Own> {
     pub fn then<F, A, B, C, R, Index, ThisSlotAlreadyHasAWriter>(
         mut self,
         step: F,
-    ) -> Chain<Given, Joined<Written<(A, B, C)>, Available>, Joined<Written<(A, B, C)>, Own>>
+    ) -> Chain<Given, Joined<WritesOf<(A, B, C)>, Available>, Joined<WritesOf<(A, B, C)>, Own>>
     where
         F: for<'a, 'r> Fn(&'a mut Cx<'r, A, B, C>) -> R + Send + Sync + 'static,
         R: IntoStep + 'static,
         (A, B, C): Clauses,
         F: Follows<Available, (A, B, C), Index>,
-        Written<(A, B, C)>: Concat<Available>
+        WritesOf<(A, B, C)>: Concat<Available>
             + Concat<Own>
-            + OnceIn<Joined<Written<(A, B, C)>, Available>, ThisSlotAlreadyHasAWriter>,
+            + OnceIn<Joined<WritesOf<(A, B, C)>, Available>, ThisSlotAlreadyHasAWriter>,
     {
         self.entries.push(Entry::of(step));
         Chain::of(self.entries, self.settings)

@@ -172,7 +172,7 @@ impl Fail {
 }
 
 /// Why a request failed. Carries no lifetime and no heap memory: the key is copied and cut at
-/// [`KEY_BYTES_MAX`].
+/// 61 bytes.
 ///
 /// It does not implement `Error`, so that every type that does becomes one by `?`: a 500 whose
 /// message goes to the trace and not to the client.

@@ -1,17 +1,22 @@
 //! A route's steps, laid out, and the runner that drives them.
 
-use std::any::TypeId;
+mod layout;
+
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 
 use cutaway_scheduler::{ClassId, ClassTable, Nanos};
 
-use super::chain::{Deadline, Entry, ErasedStep, Settings};
+use super::chain::{Deadline, ErasedStep, Settings};
 use super::decision::{Decision, Failure};
-use crate::ctx::{Access, Context, Frame, Plan, PlanBuilder, PlanRefusal, SlotMeta, discard};
+use crate::ctx::{Access, Context, Frame, Plan, SlotMeta, discard};
 use crate::effect::{ResourceMeta, ResultBuffer};
 use crate::http::Method;
 use crate::response::Renderer;
+
+pub use layout::RouteRefusal;
+
+pub(crate) use layout::RouteParts;
 
 /// One route: a pattern and the steps that answer it. Built once, shared by all shards.
 pub struct Route {
@@ -367,238 +372,6 @@ impl Context {
         discard(payload);
         self.fail(route, failure)
     }
-}
-
-/// What a route is built from.
-pub(crate) struct RouteParts<'a> {
-    pub(crate) method: Method,
-    pub(crate) pattern: &'static str,
-    pub(crate) params: Vec<&'static str>,
-    pub(crate) settings: Settings,
-    pub(crate) entries: Vec<Entry>,
-    /// The resources given to the engine, in order.
-    pub(crate) resources: &'a [ResourceMeta],
-    pub(crate) renderer: Renderer,
-}
-
-/// Why a route cannot be. All of them are mistakes in a set-up, and each says whose.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum RouteRefusal {
-    /// It has no steps.
-    #[error("{pattern}: the chain is empty, so nothing can answer")]
-    EmptyChain {
-        /// The route's pattern.
-        pattern: &'static str,
-    },
-    /// Two steps write one slot.
-    #[error("{pattern}: slot `{slot}` has two writers: {first} and {second}")]
-    TwoWriters {
-        /// The route's pattern.
-        pattern: &'static str,
-        /// The slot.
-        slot: &'static str,
-        /// The step that writes it first.
-        first: &'static str,
-        /// The step that writes it again.
-        second: &'static str,
-    },
-    /// A step reads what no earlier step writes.
-    #[error("{pattern}: step {step} reads slot `{slot}`, which no earlier step writes")]
-    NotWritten {
-        /// The route's pattern.
-        pattern: &'static str,
-        /// The step.
-        step: &'static str,
-        /// The slot.
-        slot: &'static str,
-    },
-    /// A step uses a resource that was not given.
-    #[error("{pattern}: step {step} uses resource `{resource}`, which is not given to the engine")]
-    ResourceMissing {
-        /// The route's pattern.
-        pattern: &'static str,
-        /// The step.
-        step: &'static str,
-        /// The resource.
-        resource: &'static str,
-    },
-    /// A step reads a path parameter that the pattern lacks.
-    #[error("{pattern}: step {step} reads path parameter `{param}`, which the pattern lacks")]
-    ParamMissing {
-        /// The route's pattern.
-        pattern: &'static str,
-        /// The step.
-        step: &'static str,
-        /// The parameter.
-        param: &'static str,
-    },
-    /// Its steps have more slots than presence bits.
-    #[error("{pattern}: {count} slots, at most {} a route", crate::ctx::SLOTS_MAX)]
-    TooManySlots {
-        /// The route's pattern.
-        pattern: &'static str,
-        /// How many there are.
-        count: usize,
-    },
-    /// Its slots' values are too large to lie in the frame.
-    #[error(
-        "{pattern}: the slots take {bytes} bytes, at most {}; box the large ones",
-        crate::ctx::FRAME_BYTES_MAX
-    )]
-    FrameTooLarge {
-        /// The route's pattern.
-        pattern: &'static str,
-        /// How many bytes they take.
-        bytes: usize,
-    },
-    /// Its deadline is zero.
-    #[error("{pattern}: a deadline of zero can never be met")]
-    DeadlineZero {
-        /// The route's pattern.
-        pattern: &'static str,
-    },
-}
-
-impl Route {
-    /// Lays the steps out, or says everything that is wrong with them.
-    ///
-    /// The compiler has checked the order already; it is checked again because the traits that say
-    /// so are open.
-    pub(crate) fn build(parts: RouteParts<'_>) -> Result<Route, Vec<RouteRefusal>> {
-        Route::build_given(parts, &[])
-    }
-
-    /// As [`build`](Route::build), with slots that somebody else puts before the first step.
-    pub(crate) fn build_given(
-        parts: RouteParts<'_>,
-        given: &[SlotMeta],
-    ) -> Result<Route, Vec<RouteRefusal>> {
-        let mut refusals = refusals_of(&parts, given);
-        let mut plan = PlanBuilder::new();
-        let mut present: Vec<SlotMeta> = given.to_vec();
-        let steps = (parts.entries.into_iter())
-            .map(|entry| place_step(entry, parts.resources, &mut plan, &mut present))
-            .collect();
-        let pattern = parts.pattern;
-        let plan = plan.build().map_err(|refusal| match refusal {
-            PlanRefusal::TooManySlots { count } => RouteRefusal::TooManySlots { pattern, count },
-            PlanRefusal::TooLarge { bytes } => RouteRefusal::FrameTooLarge { pattern, bytes },
-        });
-        match plan {
-            Ok(plan) if refusals.is_empty() => Ok(Route {
-                method: parts.method,
-                pattern,
-                params: parts.params.into(),
-                settings: parts.settings,
-                steps,
-                plan,
-                renderer: parts.renderer,
-            }),
-            Ok(_) => Err(refusals),
-            Err(refusal) => {
-                refusals.push(refusal);
-                Err(refusals)
-            }
-        }
-    }
-}
-
-fn place_step(
-    entry: Entry,
-    resources: &[ResourceMeta],
-    plan: &mut PlanBuilder,
-    present: &mut Vec<SlotMeta>,
-) -> PlacedStep {
-    let index_of = |wanted: &ResourceMeta| {
-        let index = resources.iter().position(|known| known.id == wanted.id);
-        // A resource that is missing refuses the route.
-        index
-            .and_then(|index| u16::try_from(index).ok())
-            .unwrap_or(u16::MAX)
-    };
-    let access = entry
-        .step
-        .access(plan, entry.uses.iter().map(index_of).collect());
-    let mut extracts = Vec::new();
-    for slot in &entry.reads {
-        if let Some(extract) = slot.extract
-            && !present.iter().any(|known| known.is(slot))
-        {
-            present.push(*slot);
-            extracts.push(PlacedExtract {
-                access: (extract.access)(plan),
-                run: extract.run,
-            });
-        }
-    }
-    present.extend(&entry.writes);
-    PlacedStep {
-        step: entry.step,
-        access,
-        extracts: extracts.into(),
-        name: entry.name,
-        reads: entry.reads.into(),
-        writes: entry.writes.into(),
-        uses: entry.uses.into(),
-    }
-}
-
-fn refusals_of(parts: &RouteParts<'_>, given: &[SlotMeta]) -> Vec<RouteRefusal> {
-    let pattern = parts.pattern;
-    let mut refusals = Vec::new();
-    if parts.entries.is_empty() {
-        refusals.push(RouteRefusal::EmptyChain { pattern });
-    }
-    if parts.settings.deadline == Deadline::After(Nanos::ZERO) {
-        refusals.push(RouteRefusal::DeadlineZero { pattern });
-    }
-    let mut written: Vec<(SlotMeta, &'static str)> =
-        given.iter().map(|slot| (*slot, "the test")).collect();
-    for entry in &parts.entries {
-        let step = entry.name;
-        for slot in &entry.reads {
-            let is_written = written.iter().any(|(known, _)| known.is(slot));
-            match slot.extract {
-                _ if is_written => {}
-                Some(extract) if parts.params.contains(&extract.param) => {}
-                Some(extract) => refusals.push(RouteRefusal::ParamMissing {
-                    pattern,
-                    step,
-                    param: extract.param,
-                }),
-                None => refusals.push(RouteRefusal::NotWritten {
-                    pattern,
-                    step,
-                    slot: slot.name,
-                }),
-            }
-        }
-        for slot in &entry.writes {
-            if let Some((_, first)) = written.iter().find(|(known, _)| known.is(slot)) {
-                refusals.push(RouteRefusal::TwoWriters {
-                    pattern,
-                    slot: slot.name,
-                    first,
-                    second: step,
-                });
-            }
-            written.push((*slot, step));
-        }
-        for resource in &entry.uses {
-            if !knows(parts.resources, resource.id) {
-                refusals.push(RouteRefusal::ResourceMissing {
-                    pattern,
-                    step,
-                    resource: resource.name,
-                });
-            }
-        }
-    }
-    refusals
-}
-
-fn knows(resources: &[ResourceMeta], id: TypeId) -> bool {
-    resources.iter().any(|known| known.id == id)
 }
 
 #[cfg(test)]

@@ -26,8 +26,8 @@ use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-use cutaway_reactor::{Ring, RingStats};
 use cutaway_reactor::ring::ListenerId;
+use cutaway_reactor::{Ring, RingStats};
 use cutaway_scheduler::{Clock, ManualClock, Nanos};
 
 pub use cutaway_reactor::sim::{
@@ -86,7 +86,10 @@ pub struct SimulationOptions {
 
 impl Default for SimulationOptions {
     fn default() -> SimulationOptions {
-        SimulationOptions { limits: Limits::default(), jobs_max: 64 }
+        SimulationOptions {
+            limits: Limits::default(),
+            jobs_max: 64,
+        }
     }
 }
 
@@ -196,7 +199,11 @@ impl Simulation {
 
     fn turn_awake(&mut self, quiet_beats: u32) -> Turn {
         let turn = self.shard.turn().expect("a simulated ring does not break");
-        let mut quiet_beats = if turn.completion_count > 0 { 0 } else { quiet_beats };
+        let mut quiet_beats = if turn.completion_count > 0 {
+            0
+        } else {
+            quiet_beats
+        };
         quiet_beats += u32::from(turn.is_beat);
         self.state = State::Awake { quiet_beats };
         if quiet_beats > BEATS_BEFORE_NAP && !turn.has_work {
@@ -207,7 +214,10 @@ impl Simulation {
     }
 
     fn turn_napping(&mut self, want: u32) -> Turn {
-        let turn = self.shard.turn_with(want).expect("a simulated ring does not break");
+        let turn = self
+            .shard
+            .turn_with(want)
+            .expect("a simulated ring does not break");
         self.state = State::Napping;
         if turn.completion_count > 0 || turn.has_work {
             self.shard.end_nap(HEARTBEAT);
@@ -263,16 +273,28 @@ impl Simulation {
 
     /// Puts the marks of the requests that have ended into the log.
     fn take_kept(&mut self) {
-        let Simulation { net, exporter, kept, .. } = self;
+        let Simulation {
+            net,
+            exporter,
+            kept,
+            ..
+        } = self;
         exporter.take_each(|record| {
-            assert_eq!(record.dropped_before_count, 0, "a turn ended more requests than there is room");
+            assert_eq!(
+                record.dropped_before_count, 0,
+                "a turn ended more requests than there is room"
+            );
             let route = record.route.map_or(u64::MAX, u64::from);
             net.note("request", record.request_id, u64::from(record.status));
             net.note("of route", route, record.total_ns());
             for mark in record.marks() {
                 let name = mark.kind().name();
                 let which = u64::from(mark.which());
-                net.note(name, mark.since_start().as_u64(), mark.argument() ^ which << 56);
+                net.note(
+                    name,
+                    mark.since_start().as_u64(),
+                    mark.argument() ^ which << 56,
+                );
             }
             kept.push(record.clone());
         });
@@ -281,9 +303,11 @@ impl Simulation {
     /// Puts the turn into the log, and makes sure that the shard gets somewhere.
     fn note(&mut self, turn: &Turn, may_have_waited: bool) {
         let completion_count = u64::from(turn.completion_count);
-        self.net.note("turn", completion_count, u64::from(turn.has_work));
+        self.net
+            .note("turn", completion_count, u64::from(turn.has_work));
         let stats_hash = self.stats_hash_now();
-        let has_changed = stats_hash != self.stats_hash || turn.completion_count > 0 || turn.is_beat;
+        let has_changed =
+            stats_hash != self.stats_hash || turn.completion_count > 0 || turn.is_beat;
         if stats_hash != self.stats_hash {
             self.stats_hash = stats_hash;
             self.net.note("counters", stats_hash, 0);
@@ -311,7 +335,10 @@ impl Simulation {
     fn check_rest(&self, turn: &Turn) {
         if !turn.has_work && self.net.is_quiet() {
             let waiting = self.shard.waiting_request_count();
-            assert_eq!(waiting, 0, "nothing is under way, and {waiting} requests wait for it");
+            assert_eq!(
+                waiting, 0,
+                "nothing is under way, and {waiting} requests wait for it"
+            );
         }
     }
 }

@@ -18,9 +18,12 @@ fn simulation(home: &Home, limits: Limits) -> Simulation {
 }
 
 fn simulation_of(home: &Home, limits: Limits, config: SimConfig) -> Simulation {
-    let options = SimulationOptions { limits, ..SimulationOptions::default() };
-    let simulation = Simulation::with_options(home.routes.clone(), config, options)
-        .expect("the database opens");
+    let options = SimulationOptions {
+        limits,
+        ..SimulationOptions::default()
+    };
+    let simulation =
+        Simulation::with_options(home.routes.clone(), config, options).expect("the database opens");
     work_by(simulation.clock());
     simulation
 }
@@ -36,7 +39,9 @@ fn replies(client: &SimClient, is_to_head: &[bool]) -> Vec<Reply> {
     let mut replies = Vec::new();
     while !rest.is_empty() {
         let to_head = is_to_head.get(replies.len()).copied().unwrap_or(false);
-        let (reply, len) = Reply::read(rest, to_head).expect("well-formed").expect("whole");
+        let (reply, len) = Reply::read(rest, to_head)
+            .expect("well-formed")
+            .expect("whole");
         replies.push(reply);
         rest = &rest[len..];
     }
@@ -44,7 +49,10 @@ fn replies(client: &SimClient, is_to_head: &[bool]) -> Vec<Reply> {
 }
 
 fn statuses(client: &SimClient) -> Vec<u16> {
-    replies(client, &[]).iter().map(|reply| reply.status).collect()
+    replies(client, &[])
+        .iter()
+        .map(|reply| reply.status)
+        .collect()
 }
 
 #[test]
@@ -72,7 +80,13 @@ fn what_one_client_did_not_take_is_not_sent_to_another() {
 #[test]
 fn a_head_that_finds_no_slot_is_answered_without_content() {
     let home = Home::new();
-    let mut simulation = simulation(&home, Limits { requests_max: 1, ..Limits::default() });
+    let mut simulation = simulation(
+        &home,
+        Limits {
+            requests_max: 1,
+            ..Limits::default()
+        },
+    );
     let client = simulation.connect();
     client.send(&get("/count/100000"));
     client.send(b"HEAD /plaintext HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -99,7 +113,10 @@ fn a_drain_ends_a_pipeline_with_its_last_reply() {
     simulation.drain(1.secs());
     simulation.run_for(50.millis());
     let replies = replies(&client, &[]);
-    let last: Vec<_> = replies.iter().map(|reply| (reply.status, reply.is_last())).collect();
+    let last: Vec<_> = replies
+        .iter()
+        .map(|reply| (reply.status, reply.is_last()))
+        .collect();
     assert_eq!(last, [(200, false), (200, false), (200, true)]);
     assert_eq!(client.end(), Some(ClientEnd::Finished));
 }
@@ -163,7 +180,10 @@ fn each_head_has_its_own_time() {
     }
     for record in simulation.kept() {
         let read = Nanos(record.sums[Stage::Read as usize]);
-        assert!(read < Nanos::from_millis(6_100), "{read:?} for a head of 6 s");
+        assert!(
+            read < Nanos::from_millis(6_100),
+            "{read:?} for a head of 6 s"
+        );
     }
 }
 
@@ -192,7 +212,13 @@ fn a_head_behind_the_parse_ahead_bound_is_not_timed() {
 #[test]
 fn every_request_behind_the_parse_ahead_bound_waits_in_the_queue() {
     let home = Home::new();
-    let mut simulation = simulation(&home, Limits { parse_ahead_max: 2, ..Limits::default() });
+    let mut simulation = simulation(
+        &home,
+        Limits {
+            parse_ahead_max: 2,
+            ..Limits::default()
+        },
+    );
     let client = simulation.connect();
     client.send(&[get("/count/100000").repeat(2), get("/plaintext").repeat(4)].concat());
     simulation.run_for(40.millis());
@@ -201,7 +227,11 @@ fn every_request_behind_the_parse_ahead_bound_waits_in_the_queue() {
     for record in simulation.kept() {
         let [read, queued] =
             [Stage::Read, Stage::QueueWait].map(|stage| record.sums[stage as usize]);
-        assert!(read < 1_000_000, "request {} read for {read} ns", record.request_id);
+        assert!(
+            read < 1_000_000,
+            "request {} read for {read} ns",
+            record.request_id
+        );
         waited += u64::from(queued > 3_000_000);
     }
     assert_eq!(waited, 4);
@@ -211,7 +241,10 @@ fn every_request_behind_the_parse_ahead_bound_waits_in_the_queue() {
 fn a_drain_forgets_the_accept_that_was_to_be_tried_again() {
     let home = Home::new();
     let faults = FaultPlan::none().with(Fault::ProcessFiles, 1000);
-    let config = SimConfig { faults, ..SimConfig::new(1) };
+    let config = SimConfig {
+        faults,
+        ..SimConfig::new(1)
+    };
     let mut simulation = simulation_of(&home, Limits::default(), config);
     let _client = simulation.connect();
     simulation.run_for(5.millis());
@@ -224,13 +257,22 @@ fn a_drain_forgets_the_accept_that_was_to_be_tried_again() {
 #[test]
 fn a_connection_without_room_takes_nobody_elses_place() {
     let home = Home::new();
-    let mut simulation = simulation(&home, Limits { connections_max: 1, ..Limits::default() });
+    let mut simulation = simulation(
+        &home,
+        Limits {
+            connections_max: 1,
+            ..Limits::default()
+        },
+    );
     let first = simulation.connect();
     simulation.run_for(5.millis());
     // More than are told that there is no room.
     let crowd: Vec<_> = (0..80).map(|_| simulation.connect()).collect();
     simulation.run_for(20.millis());
-    assert_eq!(crowd.iter().filter(|client| client.end().is_some()).count(), crowd.len());
+    assert_eq!(
+        crowd.iter().filter(|client| client.end().is_some()).count(),
+        crowd.len()
+    );
     first.send(&get("/plaintext"));
     simulation.run_for(5.millis());
     assert_eq!(statuses(&first), [200]);

@@ -24,7 +24,12 @@ impl Reply {
         let mut lines = head.split("\r\n");
         let status = status_of(lines.next().unwrap_or_default())?;
         let fields = lines.map(field_of).collect::<Result<Vec<_>, _>>()?;
-        let mut reply = Reply { status, fields, length: 0, content: Vec::new() };
+        let mut reply = Reply {
+            status,
+            fields,
+            length: 0,
+            content: Vec::new(),
+        };
         let content_from = head_len + 4;
         let length = reply.check_fields()?;
         reply.length = length;
@@ -38,7 +43,10 @@ impl Reply {
 
     /// The value of a field that may stand once.
     pub fn field(&self, name: &str) -> Option<&str> {
-        let mut found = self.fields.iter().filter(|(known, _)| known.eq_ignore_ascii_case(name));
+        let mut found = self
+            .fields
+            .iter()
+            .filter(|(known, _)| known.eq_ignore_ascii_case(name));
         let value = found.next().map(|(_, value)| value.as_str());
         assert!(found.next().is_none(), "`{name}` stands twice");
         value
@@ -78,7 +86,9 @@ impl Reply {
             return Err("a 405 without Allow".into());
         }
         let length = length.ok_or("no Content-Length")?;
-        length.parse().map_err(|_| format!("a length of `{length}`"))
+        length
+            .parse()
+            .map_err(|_| format!("a length of `{length}`"))
     }
 }
 
@@ -87,7 +97,10 @@ fn check_beginning(bytes: &[u8]) -> Result<(), String> {
     let expected = b"HTTP/1.1 ";
     let len = bytes.len().min(expected.len());
     if bytes[..len] != expected[..len] {
-        return Err(format!("a reply begins with \"{}\"", bytes[..len].escape_ascii()));
+        return Err(format!(
+            "a reply begins with \"{}\"",
+            bytes[..len].escape_ascii()
+        ));
     }
     if bytes.len() > HEAD_BYTES_MAX {
         return Err("a head without an end".into());
@@ -106,9 +119,13 @@ fn status_of(line: &str) -> Result<u16, String> {
 }
 
 fn field_of(line: &str) -> Result<(String, String), String> {
-    let (name, value) = line.split_once(": ").ok_or_else(|| format!("a field line `{line}`"))?;
+    let (name, value) = line
+        .split_once(": ")
+        .ok_or_else(|| format!("a field line `{line}`"))?;
     let is_token = !name.is_empty()
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
     let is_value = !value.is_empty() && value.trim() == value;
     if !is_token || !is_value {
         return Err(format!("a field line `{line}`"));
@@ -117,7 +134,9 @@ fn field_of(line: &str) -> Result<(String, String), String> {
 }
 
 pub fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
-    bytes.windows(wanted.len()).position(|window| window == wanted)
+    bytes
+        .windows(wanted.len())
+        .position(|window| window == wanted)
 }
 
 const HEAD_BYTES_MAX: usize = 2048;

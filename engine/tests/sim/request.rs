@@ -89,7 +89,11 @@ impl Expected {
         if is_right {
             Ok(())
         } else {
-            Err(format!("a {} with \"{}\"", reply.status, reply.content.escape_ascii()))
+            Err(format!(
+                "a {} with \"{}\"",
+                reply.status,
+                reply.content.escape_ascii()
+            ))
         }
     }
 }
@@ -137,10 +141,9 @@ impl Author<'_> {
             }
             _ => ("1.1", ""),
         };
-        let mut bytes = format!(
-            "{method} {target} HTTP/{version}\r\nHost: simulated\r\n{connection}"
-        )
-        .into_bytes();
+        let mut bytes =
+            format!("{method} {target} HTTP/{version}\r\nHost: simulated\r\n{connection}")
+                .into_bytes();
         match content {
             None => bytes.extend_from_slice(b"\r\n"),
             Some(content) => self.add_content(&mut bytes, &content, &mut expected),
@@ -163,7 +166,10 @@ impl Author<'_> {
             }
         };
         match choices.below(if self.is_decent { 77 } else { 110 }) {
-            0..=19 => get("/plaintext", Expected::new(200, text("Hello, World!"), IN_QUEUE)),
+            0..=19 => get(
+                "/plaintext",
+                Expected::new(200, text("Hello, World!"), IN_QUEUE),
+            ),
             20..=25 => {
                 let content = text(r#"{"message":"Hello, World!"}"#);
                 get("/json", Expected::new(200, content, IN_QUEUE))
@@ -186,13 +192,24 @@ impl Author<'_> {
             58..=63 => {
                 let note = format!("note {id} is {}", "long ".repeat(choices.within(0, 60)));
                 let expected = Expected::new(201, text("1"), AT_WORKER);
-                ("PUT", format!("/notes/{id}"), Some(note.into_bytes()), expected)
+                (
+                    "PUT",
+                    format!("/notes/{id}"),
+                    Some(note.into_bytes()),
+                    expected,
+                )
             }
-            64..=66 => get("/steps", Expected::new(200, text("worked thrice"), IN_QUEUE)),
+            64..=66 => get(
+                "/steps",
+                Expected::new(200, text("worked thrice"), IN_QUEUE),
+            ),
             67..=69 => get("/nowhere", Expected::new(404, Problem, AT_INTAKE)),
-            70..=71 => {
-                ("DELETE", "/plaintext".into(), None, Expected::new(405, Problem, AT_INTAKE))
-            }
+            70..=71 => (
+                "DELETE",
+                "/plaintext".into(),
+                None,
+                Expected::new(405, Problem, AT_INTAKE),
+            ),
             72 => {
                 let expected = Expected::new(204, Problem, AT_INTAKE);
                 ("OPTIONS", "/plaintext".into(), None, expected)
@@ -207,7 +224,10 @@ impl Author<'_> {
                 let expected = Expected::new(200, Exactly(pattern(size)), IN_QUEUE);
                 get(&format!("/large/{size}"), expected)
             }
-            84..=85 => get("/fixed", Expected::new(200, Exactly(vec![b'f'; 20_000]), IN_QUEUE)),
+            84..=85 => get(
+                "/fixed",
+                Expected::new(200, Exactly(vec![b'f'; 20_000]), IN_QUEUE),
+            ),
             86..=88 => get("/panic", Expected::new(500, Problem, IN_QUEUE)),
             89 => get("/forget", Expected::new(500, Problem, IN_QUEUE)),
             90..=94 => {
@@ -225,7 +245,10 @@ impl Author<'_> {
                 // Somebody may have written it, or not yet.
                 let beginning = BeginsWith(format!("note {id} is ").into_bytes());
                 let others = &[404, 500, 503, 504];
-                get(&format!("/notes/{id}"), Expected::new(200, beginning, others))
+                get(
+                    &format!("/notes/{id}"),
+                    Expected::new(200, beginning, others),
+                )
             }
         }
     }
@@ -237,7 +260,8 @@ impl Author<'_> {
             expected.may_be_asked_for = true;
         }
         if self.choices.per_mille(500) {
-            bytes.extend_from_slice(format!("Content-Length: {}\r\n\r\n", content.len()).as_bytes());
+            bytes
+                .extend_from_slice(format!("Content-Length: {}\r\n\r\n", content.len()).as_bytes());
             bytes.extend_from_slice(content);
             return;
         }
@@ -245,13 +269,21 @@ impl Author<'_> {
         let mut rest = content;
         while !rest.is_empty() {
             let (chunk, behind) = rest.split_at(self.choices.within(1, rest.len()));
-            let extension = if self.choices.per_mille(100) { ";note=\"a b\"" } else { "" };
+            let extension = if self.choices.per_mille(100) {
+                ";note=\"a b\""
+            } else {
+                ""
+            };
             bytes.extend_from_slice(format!("{:x}{extension}\r\n", chunk.len()).as_bytes());
             bytes.extend_from_slice(chunk);
             bytes.extend_from_slice(b"\r\n");
             rest = behind;
         }
-        let trailer = if self.choices.per_mille(100) { "X-Sum: 1\r\n" } else { "" };
+        let trailer = if self.choices.per_mille(100) {
+            "X-Sum: 1\r\n"
+        } else {
+            ""
+        };
         bytes.extend_from_slice(format!("0\r\n{trailer}\r\n").as_bytes());
     }
 
@@ -260,21 +292,41 @@ impl Author<'_> {
         let kinds: [(u16, String); 14] = [
             (400, "GET /plaintext\r\n\r\n".into()),
             (400, "GET /plaintext HTTP/1.1\r\n\r\n".into()),
-            (400, "GET /plaintext HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n".into()),
-            (400, "GET /plain text HTTP/1.1\r\nHost: a\r\n\r\n".into()),
-            (400, "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n".into()),
             (
                 400,
-                "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n".into(),
+                "GET /plaintext HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n".into(),
             ),
-            (413, "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 99999\r\n\r\n".into()),
+            (400, "GET /plain text HTTP/1.1\r\nHost: a\r\n\r\n".into()),
+            (
+                400,
+                "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n".into(),
+            ),
+            (
+                400,
+                "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n"
+                    .into(),
+            ),
             (
                 413,
-                "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nfffff\r\n".into(),
+                "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 99999\r\n\r\n".into(),
             ),
-            (414, format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "t".repeat(300))),
-            (417, "POST /echo HTTP/1.1\r\nHost: a\r\nExpect: wonders\r\n\r\n".into()),
-            (431, format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", "X: y\r\n".repeat(20))),
+            (
+                413,
+                "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nfffff\r\n"
+                    .into(),
+            ),
+            (
+                414,
+                format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "t".repeat(300)),
+            ),
+            (
+                417,
+                "POST /echo HTTP/1.1\r\nHost: a\r\nExpect: wonders\r\n\r\n".into(),
+            ),
+            (
+                431,
+                format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", "X: y\r\n".repeat(20)),
+            ),
             (501, "BREW /coffee HTTP/1.1\r\nHost: a\r\n\r\n".into()),
             (
                 501,
@@ -285,6 +337,9 @@ impl Author<'_> {
         let (status, text) = &kinds[self.choices.below(kinds.len() as u64) as usize];
         let mut expected = Expected::new(*status, Content::Problem, AT_INTAKE);
         (expected.is_last, expected.is_malformed) = (true, true);
-        Request { bytes: text.clone().into_bytes(), expected }
+        Request {
+            bytes: text.clone().into_bytes(),
+            expected,
+        }
     }
 }

@@ -49,7 +49,9 @@ fn json(cx: &mut Cx) -> Step {
     struct Greeting {
         message: &'static str,
     }
-    cx.json(&Greeting { message: "Hello, World!" })
+    cx.json(&Greeting {
+        message: "Hello, World!",
+    })
 }
 
 fn user_post(cx: &mut Cx<Reads<(UserId, PostNumber)>>) -> Step {
@@ -85,19 +87,26 @@ fn empty(cx: &mut Cx) -> Step {
 
 fn load_post(cx: &mut Cx<Reads<PostId>, Writes<Post>, Uses<Blog>>) -> Step {
     let id = *cx.get(PostId);
-    let query = cx.on(Blog).query_opt("SELECT id, title, body FROM posts WHERE id = ?1");
+    let query = cx
+        .on(Blog)
+        .query_opt("SELECT id, title, body FROM posts WHERE id = ?1");
     cx.need(query.bind(id).into(Post))
 }
 
 fn show_post(cx: &mut Cx<Reads<Post>>) -> Step {
-    let post = cx.get(Post).as_ref().or_fail(NotFound, "post", cx.param("id"))?;
+    let post = cx
+        .get(Post)
+        .as_ref()
+        .or_fail(NotFound, "post", cx.param("id"))?;
     cx.json(post)
 }
 
 fn write_note(cx: &mut Cx<Reads<NoteId>, Writes<Written>, Uses<Blog>>) -> Step {
     let id = *cx.get(NoteId);
     let text = std::str::from_utf8(cx.request().body()).or_fail(BadRequest, "note", "text")?;
-    let write = cx.on(Blog).exec("INSERT OR REPLACE INTO notes (id, text) VALUES (?1, ?2)");
+    let write = cx
+        .on(Blog)
+        .exec("INSERT OR REPLACE INTO notes (id, text) VALUES (?1, ?2)");
     cx.need(write.bind(id).bind(text).into(Written))
 }
 
@@ -111,12 +120,17 @@ fn show_written(cx: &mut Cx<Reads<(Written, NoteId)>>) -> Step {
 
 fn load_note(cx: &mut Cx<Reads<NoteId>, Writes<Note>, Uses<Blog>>) -> Step {
     let id = *cx.get(NoteId);
-    let query = cx.on(Blog).query_opt("SELECT text FROM notes WHERE id = ?1");
+    let query = cx
+        .on(Blog)
+        .query_opt("SELECT text FROM notes WHERE id = ?1");
     cx.need(query.bind(id).into(Note))
 }
 
 fn show_note(cx: &mut Cx<Reads<Note>>) -> Step {
-    let (text,) = cx.get(Note).as_ref().or_fail(NotFound, "note", cx.param("id"))?;
+    let (text,) = cx
+        .get(Note)
+        .as_ref()
+        .or_fail(NotFound, "note", cx.param("id"))?;
     cx.text(text)
 }
 
@@ -137,7 +151,9 @@ fn show_count(cx: &mut Cx<Reads<Counted>>) -> Step {
 /// An effect that is to be done sooner than its request.
 fn load_impatiently(cx: &mut Cx<Reads<PostId>, Writes<Post>, Uses<Blog>>) -> Step {
     let id = *cx.get(PostId);
-    let query = cx.on(Blog).query_opt("SELECT id, title, body FROM posts WHERE id = ?1");
+    let query = cx
+        .on(Blog)
+        .query_opt("SELECT id, title, body FROM posts WHERE id = ?1");
     cx.need(query.bind(id).timeout(1.millis()).into(Post))
 }
 
@@ -198,7 +214,11 @@ impl Home {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let in_memory = Path::new("/dev/shm");
-        let base = if in_memory.is_dir() { in_memory.into() } else { std::env::temp_dir() };
+        let base = if in_memory.is_dir() {
+            in_memory.into()
+        } else {
+            std::env::temp_dir()
+        };
         let directory = base.join(format!("cutaway-sim-{}-{number}", std::process::id()));
         std::fs::create_dir_all(&directory).expect("a directory can be made");
         let database = Sqlite::open(directory.join("blog.db")).schema(SCHEMA);
@@ -206,28 +226,43 @@ impl Home {
             .resource(Blog, database)
             .get("/plaintext", chain(plaintext).class(Interactive))
             .get("/json", chain(json).class(Interactive))
-            .get("/users/{id}/posts/{post}", chain(user_post).class(Interactive))
+            .get(
+                "/users/{id}/posts/{post}",
+                chain(user_post).class(Interactive),
+            )
             .post("/echo", chain(echo))
             .get("/large/{n}", chain(large))
             .get("/fixed", chain(fixed))
             .get("/empty", chain(empty))
             .get("/posts/{id}", chain(load_post).then(show_post))
             .get("/hasty/{id}", chain(load_impatiently).then(show_post))
-            .get("/patient/{id}", chain(load_post).then(show_post).no_deadline())
+            .get(
+                "/patient/{id}",
+                chain(load_post).then(show_post).no_deadline(),
+            )
             .put("/notes/{id}", chain(write_note).then(show_written))
             .get("/notes/{id}", chain(load_note).then(show_note))
-            .get("/count/{n}", chain(count).then(show_count).deadline(5.millis()))
+            .get(
+                "/count/{n}",
+                chain(count).then(show_count).deadline(5.millis()),
+            )
             .get("/panic", chain(panics))
             .get("/forget", chain(forgets).then(is_unreached))
             .get("/fail", chain(fails))
             .get("/work/{n}", chain(works).class(Interactive))
             .get(
                 "/steps",
-                chain(works_a_little).then(works_a_little).then(works_a_little).then(has_worked),
+                chain(works_a_little)
+                    .then(works_a_little)
+                    .then(works_a_little)
+                    .then(has_worked),
             )
             .build()
             .expect("the routes fit together");
-        Home { directory, routes: Arc::new(routes) }
+        Home {
+            directory,
+            routes: Arc::new(routes),
+        }
     }
 }
 

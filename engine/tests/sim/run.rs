@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use cutaway::limits::Limits;
+use cutaway::shard::ShardStats;
 use cutaway::testing::simulation::{
     FaultCounts, FaultPlan, SimConfig, SimNet, Simulation, SimulationOptions, Stream,
 };
-use cutaway::shard::ShardStats;
 use cutaway_reactor::RingStats;
 use cutaway_scheduler::{Clock, Nanos};
 
@@ -47,10 +47,13 @@ pub fn run(home: &Home, seed: u64, plan: Plan) -> Run {
     let options = if plan.is_decent {
         SimulationOptions::default()
     } else {
-        SimulationOptions { limits: narrow(&mut choices), jobs_max: choices.within(2, 12) }
+        SimulationOptions {
+            limits: narrow(&mut choices),
+            jobs_max: choices.within(2, 12),
+        }
     };
-    let simulation = Simulation::with_options(home.routes.clone(), config, options)
-        .expect("the database opens");
+    let simulation =
+        Simulation::with_options(home.routes.clone(), config, options).expect("the database opens");
     work_by(simulation.clock());
     let mut stage = Stage {
         simulation,
@@ -70,7 +73,11 @@ pub fn run(home: &Home, seed: u64, plan: Plan) -> Run {
     stage.play();
     stage.end();
     drop(log);
-    let Stage { simulation, statuses, .. } = stage;
+    let Stage {
+        simulation,
+        statuses,
+        ..
+    } = stage;
     Run {
         log_hash: simulation.log_hash(),
         faults: simulation.net().fault_counts(),
@@ -199,7 +206,11 @@ impl Stage {
     /// The shard drains while clients go on for a while; then nothing may be left.
     fn end(&mut self) {
         let is_short = !self.house.is_decent && self.choices.per_mille(300);
-        let within = Nanos::from_micros(if is_short { self.choices.below(4_000) } else { 3_000_000 });
+        let within = Nanos::from_micros(if is_short {
+            self.choices.below(4_000)
+        } else {
+            3_000_000
+        });
         if self.house.is_decent {
             for visitor in &mut self.visitors {
                 visitor.wind_down();
@@ -222,7 +233,11 @@ impl Stage {
         }
         let drained_by = self.house.now + within + DRAIN_MAX;
         self.turn_until(drained_by);
-        assert!(self.simulation.is_drained(), "the drain never ends: {:?}", self.simulation);
+        assert!(
+            self.simulation.is_drained(),
+            "the drain never ends: {:?}",
+            self.simulation
+        );
         // What the server has sent is still on its way to the clients.
         let arrived_by = self.house.now + ARRIVAL_MAX;
         self.simulation.net().set_horizon(Some(arrived_by));
@@ -244,8 +259,14 @@ impl Stage {
         self.simulation.check_drained();
         let stats = self.simulation.stats();
         let closed_count: u64 = stats.closed_count.iter().sum();
-        assert_eq!(closed_count, stats.accepted_count, "each connection ends once, for one reason");
-        assert_eq!(self.record_count, stats.request_count, "each request ends once");
+        assert_eq!(
+            closed_count, stats.accepted_count,
+            "each connection ends once, for one reason"
+        );
+        assert_eq!(
+            self.record_count, stats.request_count,
+            "each request ends once"
+        );
     }
 }
 

@@ -186,7 +186,11 @@ impl Visitor {
         if !may_ask || (!self.has_all() && choices.per_mille(800)) {
             return;
         }
-        let burst = if choices.per_mille(350) { choices.within(2, 16) } else { 1 };
+        let burst = if choices.per_mille(350) {
+            choices.within(2, 16)
+        } else {
+            1
+        };
         for _ in 0..burst.min(self.requests_left) {
             self.requests_left -= 1;
             let request = Author { choices, is_decent }.request();
@@ -199,7 +203,10 @@ impl Visitor {
                 return;
             }
             self.has_asked_for_end = request.expected.is_last;
-            self.asked.push(Asked { place, expected: request.expected });
+            self.asked.push(Asked {
+                place,
+                expected: request.expected,
+            });
         }
         if self.has_asked_for_end && choices.per_mille(700) {
             self.requests_left = 0;
@@ -260,7 +267,8 @@ impl Visitor {
                     self.content_in_doubt = reply.length;
                 }
                 *statuses.entry(reply.status).or_default() += 1;
-                self.take(&reply, house).map_err(|wrong| self.told(&wrong))?;
+                self.take(&reply, house)
+                    .map_err(|wrong| self.told(&wrong))?;
             }
             // Nothing may stand behind the last reply.
             if self.has_last_reply && self.unread.len() > self.content_in_doubt {
@@ -278,7 +286,9 @@ impl Visitor {
     }
 
     fn is_head_next(&self) -> bool {
-        self.asked.get(self.answered_count).is_some_and(|asked| asked.expected.is_to_head)
+        self.asked
+            .get(self.answered_count)
+            .is_some_and(|asked| asked.expected.is_to_head)
     }
 
     fn take(&mut self, reply: &Reply, house: &House) -> Result<(), String> {
@@ -287,12 +297,20 @@ impl Visitor {
         let is_turned_away =
             reply.status == 503 && reply.is_last() && self.answered_count == 0 && !house.is_decent;
         let Some(asked) = self.asked.get_mut(self.answered_count) else {
-            return if is_turned_away { Ok(()) } else { Err(format!("an unasked {}", reply.status)) };
+            return if is_turned_away {
+                Ok(())
+            } else {
+                Err(format!("an unasked {}", reply.status))
+            };
         };
         if reply.is_interim() {
             let was_due = reply.status == 100 && asked.expected.may_be_asked_for;
             asked.expected.may_be_asked_for = false;
-            return if was_due { Ok(()) } else { Err(format!("an undue {}", reply.status)) };
+            return if was_due {
+                Ok(())
+            } else {
+                Err(format!("an undue {}", reply.status))
+            };
         }
         self.answered_count += 1;
         let asked = &self.asked[self.answered_count - 1];
@@ -303,13 +321,22 @@ impl Visitor {
         }
         let is_whole = asked.place.end <= self.sent_bytes;
         if !is_whole && !asked.expected.is_malformed {
-            return Err(format!("a {} to a request that was not sent whole", reply.status));
+            return Err(format!(
+                "a {} to a request that was not sent whole",
+                reply.status
+            ));
         }
         if reply.is_last() && !asked.expected.is_last && house.drain_since.is_none() {
-            return Err(format!("a {} ends the connection for no reason", reply.status));
+            return Err(format!(
+                "a {} ends the connection for no reason",
+                reply.status
+            ));
         }
         if house.is_decent && reply.status != asked.expected.status {
-            return Err(format!("expected {}, got {}", asked.expected.status, reply.status));
+            return Err(format!(
+                "expected {}, got {}",
+                asked.expected.status, reply.status
+            ));
         }
         asked.expected.check(reply)
     }
@@ -329,7 +356,9 @@ impl Visitor {
     /// # Errors
     /// In words, what is missing.
     pub fn check(&self, house: &House) -> Result<(), String> {
-        let Some(accepted_at) = self.accepted_at else { return Ok(()) };
+        let Some(accepted_at) = self.accepted_at else {
+            return Ok(());
+        };
         let was_cut_off = match (house.cut_off_at, self.ended_at) {
             (Some(cut_off_at), Some(ended_at)) => ended_at >= cut_off_at,
             (Some(_), None) => true,
@@ -355,7 +384,10 @@ impl Visitor {
             return Ok(());
         };
         // An idle connection may be closed while a request is on its way to it.
-        let sent = self.sent_at.iter().find(|(until, _)| *until >= lost.place.end);
+        let sent = self
+            .sent_at
+            .iter()
+            .find(|(until, _)| *until >= lost.place.end);
         let is_race =
             sent.is_some_and(|(_, sent_at)| ended_at.since(accepted_at.max(*sent_at)) < RACE_MAX);
         if is_race && !house.is_decent {

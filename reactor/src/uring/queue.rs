@@ -141,7 +141,8 @@ impl Queues {
     /// How many completions are there.
     #[inline]
     pub(super) fn ready_count(&self) -> usize {
-        // SAFETY: no other view of the completion queue exists: `pop` drops its own and needs `&mut`.
+        // SAFETY: needs nothing: no other view of the completion queue exists, for `pop` drops its
+        // own and needs `&mut`.
         let completions = unsafe { self.ring.completion_shared() };
         completions.len()
     }

@@ -95,7 +95,7 @@ fn pin(core: usize) -> io::Result<()> {
 fn step_back() -> io::Result<()> {
     // On Linux `who` 0 of PRIO_PROCESS is the calling thread alone, against POSIX: setpriority(2),
     // "C library/kernel differences".
-    // SAFETY: takes integers only.
+    // SAFETY: needs nothing: takes integers only.
     let refused = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, BACKGROUND_NICE) };
     done(refused.into())
 }

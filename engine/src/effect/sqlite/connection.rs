@@ -47,7 +47,7 @@ impl<C: Clock + 'static> Connection<C> {
             | ffi::SQLITE_OPEN_CREATE
             | ffi::SQLITE_OPEN_NOMUTEX
             | ffi::SQLITE_OPEN_EXRESCODE;
-        // SAFETY: the path ends in a zero, and `db` is written.
+        // SAFETY: needs nothing: the path ends in a zero, and `db` is written.
         let code = unsafe { ffi::sqlite3_open_v2(path.as_ptr(), &mut db, flags, ptr::null()) };
         let Some(db) = NonNull::new(db) else {
             return Err(SqlError::reported(code, b"no memory for a connection"));
@@ -186,7 +186,7 @@ impl Handle {
         if message.is_null() {
             return SqlError::reported(code, b"");
         }
-        // SAFETY: SQLite's message ends in a zero and stays until the next call.
+        // SAFETY: needs nothing: SQLite's message ends in a zero and stays until the next call.
         let message = unsafe { CStr::from_ptr(message) };
         SqlError::reported(code, message.to_bytes())
     }

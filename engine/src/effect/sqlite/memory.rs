@@ -37,7 +37,7 @@ pub fn memory() -> MemoryStats {
 pub(super) fn count() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        // SAFETY: a struct of optional functions and a pointer, for all of which zero is none.
+        // SAFETY: needs nothing: zero is none for all its optional functions and its pointer.
         let mut default: ffi::sqlite3_mem_methods = unsafe { zeroed() };
         let place: *mut ffi::sqlite3_mem_methods = &mut default;
         // SAFETY: invariant 1; the operation writes the methods at the pointer.

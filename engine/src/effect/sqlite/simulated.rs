@@ -17,7 +17,15 @@ impl Sqlite {
     ) -> Result<SqliteEffects<SimPort<SqliteJob>>, OpenError> {
         let clock = || WorkClock::new(net, A_LOOK);
         let at_disk = |clock: WorkClock, handler| {
-            SimPort::with_clock(net, jobs_max, clock, AtDisk { net: net.clone(), handler })
+            SimPort::with_clock(
+                net,
+                jobs_max,
+                clock,
+                AtDisk {
+                    net: net.clone(),
+                    handler,
+                },
+            )
         };
         let writer_clock = clock();
         // The writer comes first: it makes the file.
@@ -40,7 +48,9 @@ struct AtDisk {
 
 impl Handler<SqliteJob> for AtDisk {
     fn run(&mut self, job: &mut SqliteJob) -> Publish {
-        let Some(errno) = self.net.disk_fault() else { return self.handler.run(job) };
+        let Some(errno) = self.net.disk_fault() else {
+            return self.handler.run(job);
+        };
         let (code, message) = match Fault::DiskFull.errno() {
             Some(full) if errno == full => (ffi::SQLITE_FULL, "database or disk is full"),
             _ => (ffi::SQLITE_IOERR, "disk I/O error"),

@@ -575,8 +575,8 @@ fn job(sql: &'static str, values: &[SqlValue<'_>]) -> Box<SqliteJob> {
 }
 
 fn outcomes(jobs: &[Box<SqliteJob>]) -> Vec<Option<SqlErrorKind>> {
-    let kind = |job: &Box<SqliteJob>| job.error.as_ref().map(|error| error.kind);
-    jobs.iter().map(kind).collect()
+    let kind = |job: &SqliteJob| job.error.as_ref().map(|error| error.kind);
+    jobs.iter().map(|job| kind(job)).collect()
 }
 
 fn names(place: &Place) -> Vec<String> {

@@ -55,14 +55,24 @@ fn an_overloaded_reply_is_whole() {
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
         assert!(head.contains(&format!("Content-Length: {}", body.len())));
         assert!(head.contains("Retry-After: ") && head.contains("Date: "));
-        assert_eq!(head.contains("Connection: close"), connection == ConnectionField::Close);
+        let is_close = connection == ConnectionField::Close;
+        assert_eq!(head.contains("Connection: close"), is_close);
+
+        let mut of_head = Vec::new();
+        overloaded(&mut of_head, &imf_fixdate(0), connection, Method::Head);
+        assert_eq!(of_head, format!("{head}\r\n\r\n").into_bytes());
     }
 }
 
 #[test]
 fn an_overloaded_reply_to_head_has_no_content() {
     let mut out = Vec::new();
-    overloaded(&mut out, &imf_fixdate(0), ConnectionField::Silent, Method::Head);
+    overloaded(
+        &mut out,
+        &imf_fixdate(0),
+        ConnectionField::Silent,
+        Method::Head,
+    );
     assert!(out.ends_with(b"\r\n\r\n"));
 }
 

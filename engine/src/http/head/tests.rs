@@ -157,7 +157,6 @@ fn field_lines() {
 #[test]
 fn host() {
     use Refusal::*;
-    let long_port = "a:65536";
     let legal = [
         "",
         "a",
@@ -167,27 +166,19 @@ fn host() {
         "127.0.0.1:8080",
         "[::1]",
         "[::1]:80",
-        "a_b-c~",
+        "a_b-c~,d",
         "%41",
     ];
     for value in legal {
         check(&format!("GET / HTTP/1.1\r\nHost: {value}\r\n\r\n"), Ok(()));
     }
     let illegal = [
-        "a b", "a,b", "a/b", "a@b", "a:b", "a:80:80", "[::1", "[x]", "[]", "[::1]x", "%4",
-        long_port, "a?", "a#", "http://a", "\u{e9}",
+        "a b", "a/b", "a@b", "a:b", "a:80:80", "[::1", "[x]", "[]", "[::1]x", "%4", "a:65536",
+        "a:000080", "a?", "a#", "http://a", "\u{e9}",
     ];
     for value in illegal {
-        // A comma is a legal sub-delim of a registered name: the grammar has the last word.
-        let expected = if value == "a,b" {
-            Ok(())
-        } else {
-            Err(HostMalformed)
-        };
-        check(
-            &format!("GET / HTTP/1.1\r\nHost: {value}\r\n\r\n"),
-            expected,
-        );
+        let input = format!("GET / HTTP/1.1\r\nHost: {value}\r\n\r\n");
+        check(&input, Err(HostMalformed));
     }
     // https://www.rfc-editor.org/rfc/rfc9112#section-3.2 – lacking, repeated, invalid: 400.
     check("GET / HTTP/1.1\r\n\r\n", Err(HostMissing));

@@ -12,7 +12,7 @@ fn table(patterns: &[(Method, &str)]) -> Result<Table<usize>, Vec<RouteError>> {
 
 /// What a look-up gives, as text: the pattern's index with its parameters, 404, or 405 with Allow.
 fn look_up(table: &Table<usize>, method: Method, path: &str) -> String {
-    match table.find(method, path) {
+    match table.find(method, path.as_bytes()) {
         Found::Route { value, params } => {
             let params: Vec<&str> = params
                 .spans()

@@ -1,5 +1,6 @@
 //! The runner, by tables.
 
+use std::any::TypeId;
 use std::cell::Cell;
 
 use super::*;
@@ -9,7 +10,7 @@ use crate::http::Span;
 use crate::prelude::*;
 use crate::response::{Body, problem};
 use crate::route::Params;
-use crate::step::{Cause, Chain, Fail, Unobserved};
+use crate::step::{Cause, Chain, Entry, Fail, Unobserved};
 use crate::testing::silenced;
 
 resource!(Blog: Sqlite);
@@ -558,7 +559,10 @@ fn a_renderer_that_fails_is_answered_for() {
         let _ = silenced(|| context.run(&route, &mut Unobserved));
         let response = context.response();
         assert_eq!(response.status(), Status::GONE);
-        assert_eq!(response.content_type(), Some(content_type));
+        assert_eq!(
+            response.content_type().map(|value| value.as_str()),
+            Some(content_type)
+        );
         assert_eq!(response.body().as_slice(), body);
     };
     check(own, "text/plain", b"post");
@@ -572,6 +576,46 @@ fn a_renderer_that_fails_is_answered_for() {
         "application/problem+json",
         br#"{"type":"about:blank"}"#,
     );
+}
+
+#[test]
+fn header_fields_are_kept_and_checked() {
+    fn adds(cx: &mut Cx) -> Step {
+        cx.response_header("X-First", "1")?;
+        cx.response_header("X-Second", "two words")?;
+        Continue
+    }
+    fn fails(_: &mut Cx) -> Step {
+        fail(Gone, "post", "7")
+    }
+    fn splits(cx: &mut Cx) -> Step {
+        cx.response_header("X", "1\r\nSet-Cookie: 2")?;
+        cx.empty()
+    }
+    fn frames(cx: &mut Cx) -> Step {
+        cx.response_header("content-length", "7")?;
+        cx.empty()
+    }
+    fn check<G, A, O>(chain: Chain<G, A, O>, status: Status, fields: &[(&str, &str)]) {
+        let route = route(chain);
+        let mut context = begun(&route, "/7");
+        let _ = context.run(&route, &mut Unobserved);
+        let response = context.response();
+        assert_eq!(response.status(), status);
+        let seen: Vec<_> = (response.fields())
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
+        assert_eq!(seen, fields);
+    }
+    let both = [("X-First", "1"), ("X-Second", "two words")];
+    check(chain(adds).then(hello), Status::OK, &both);
+    check(chain(adds).then(fails), Status::GONE, &both);
+    check(
+        chain(adds).then(splits),
+        Status::INTERNAL_SERVER_ERROR,
+        &both,
+    );
+    check(chain(frames), Status::INTERNAL_SERVER_ERROR, &[]);
 }
 
 #[test]
@@ -734,7 +778,7 @@ fn check<G, A, O>(chain: Chain<G, A, O>, path: &str, expected: &str) {
     let answer = format!(
         "{} {} {}",
         response.status().code(),
-        response.content_type().unwrap_or("-"),
+        response.content_type().map_or("-", |value| value.as_str()),
         String::from_utf8_lossy(response.body().as_slice()),
     );
     assert_eq!(answer, expected);

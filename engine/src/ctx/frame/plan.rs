@@ -1,0 +1,176 @@
+//! Where each slot of a route lies in the frame, fixed when the route is built.
+//!
+//! Safe code, but part of the island: what the frame reads and writes rests on the places that are
+//! given here. Nothing outside of this file makes a [`Place`] or an [`Access`].
+
+use std::alloc::Layout;
+use std::any::TypeId;
+use std::num::NonZeroU64;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::Frame;
+use crate::ctx::list::{Clauses, SlotList};
+use crate::ctx::slot::SlotMeta;
+
+/// Where a slot's value is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) offset: u16,
+    pub(super) bit: u8,
+}
+
+/// Names one plan of this process. Never used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct PlanId(NonZeroU64);
+
+/// The layout of a route's slots.
+pub(crate) struct Plan {
+    pub(super) id: PlanId,
+    pub(super) layout: Layout,
+    slots: Slots,
+}
+
+impl Plan {
+    /// The slot of a bit.
+    pub(crate) fn slot_name(&self, bit: u8) -> &'static str {
+        (self.slots.0.get(usize::from(bit))).map_or("", |(slot, _)| slot.name)
+    }
+
+    /// An access to slots that the plan has; none where it lacks one.
+    pub(crate) fn access<C: Clauses>(&self) -> Option<Access> {
+        Access::of::<C>(self.id, Box::default(), |slot| self.slots.find(slot))
+    }
+
+    /// The first of these slots that the frame does not hold.
+    pub(crate) fn first_missing(&self, frame: &Frame, slots: u64) -> Option<&'static str> {
+        let missing = slots & !frame.present.get();
+        (missing != 0).then(|| self.slot_name(missing.trailing_zeros() as u8))
+    }
+}
+
+/// What one step may reach: the places of its slots and the indices of its resources.
+pub(crate) struct Access {
+    pub(super) plan: PlanId,
+    pub(super) signature: TypeId,
+    pub(super) places: Box<[Place]>,
+    pub(super) resources: Box<[u16]>,
+    writes: u64,
+}
+
+impl Access {
+    fn of<C: Clauses>(
+        plan: PlanId,
+        resources: Box<[u16]>,
+        place: impl FnMut(&SlotMeta) -> Option<Place>,
+    ) -> Option<Access> {
+        let mut slots = Vec::new();
+        C::Reads::metas(&mut slots);
+        C::Writes::metas(&mut slots);
+        let places: Box<[Place]> = slots.iter().map(place).collect::<Option<_>>()?;
+        let writes = (places[C::Reads::COUNT..].iter()).fold(0, |bits, place| {
+            bits | 1_u64.unbounded_shl(place.bit.into())
+        });
+        Some(Access {
+            plan,
+            signature: TypeId::of::<C>(),
+            places,
+            resources,
+            writes,
+        })
+    }
+
+    /// The bits of the slots the step writes.
+    pub(crate) fn writes(&self) -> u64 {
+        self.writes
+    }
+}
+
+/// Lays out the slots of a route, step by step.
+pub(crate) struct PlanBuilder {
+    id: PlanId,
+    layout: Layout,
+    slots: Slots,
+}
+
+/// Slots and their places; the place of a slot has its index as its bit.
+#[derive(Default)]
+struct Slots(Vec<(SlotMeta, Place)>);
+
+impl Slots {
+    fn find(&self, slot: &SlotMeta) -> Option<Place> {
+        let found = self.0.iter().find(|(known, _)| known.is(slot));
+        found.map(|(_, place)| *place)
+    }
+
+    fn find_or_add(&mut self, slot: &SlotMeta, layout: &mut Layout) -> Place {
+        if let Some(place) = self.find(slot) {
+            return place;
+        }
+        let (extended, offset) =
+            (layout.extend(slot.layout)).expect("slots take less than the address space");
+        *layout = extended;
+        // Both saturate only in a plan that `build` refuses.
+        let place = Place {
+            offset: u16::try_from(offset).unwrap_or(u16::MAX),
+            bit: u8::try_from(self.0.len()).unwrap_or(u8::MAX),
+        };
+        self.0.push((*slot, place));
+        place
+    }
+}
+
+/// Why a plan cannot be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PlanRefusal {
+    /// More than [`SLOTS_MAX`] slots.
+    TooManySlots { count: usize },
+    /// The values take more than [`FRAME_BYTES_MAX`].
+    TooLarge { bytes: usize },
+}
+
+impl PlanBuilder {
+    pub(crate) fn new() -> PlanBuilder {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        // Relaxed: the numbers need only differ.
+        let id = NonZeroU64::new(NEXT.fetch_add(1, Ordering::Relaxed));
+        PlanBuilder {
+            id: PlanId(id.expect("no process builds 2^64 plans")),
+            layout: Layout::new::<()>(),
+            slots: Slots::default(),
+        }
+    }
+
+    /// The access of a step with these clauses. `resources` are the indices of `C::Uses`, in order.
+    pub(crate) fn access<C: Clauses>(&mut self, resources: Box<[u16]>) -> Access {
+        let (id, slots, layout) = (self.id, &mut self.slots, &mut self.layout);
+        Access::of::<C>(id, resources, |slot| Some(slots.find_or_add(slot, layout)))
+            .expect("a slot that is not there is added")
+    }
+
+    /// The plan of all slots that were asked for. A refused plan has accesses, but no frame ever
+    /// begins with it, so none of them opens a window.
+    pub(crate) fn build(self) -> Result<Plan, PlanRefusal> {
+        if self.slots.0.len() > SLOTS_MAX {
+            return Err(PlanRefusal::TooManySlots {
+                count: self.slots.0.len(),
+            });
+        }
+        let layout = self.layout.pad_to_align();
+        if layout.size() > FRAME_BYTES_MAX {
+            return Err(PlanRefusal::TooLarge {
+                bytes: layout.size(),
+            });
+        }
+        Ok(Plan {
+            id: self.id,
+            layout,
+            slots: self.slots,
+        })
+    }
+}
+
+/// How many slots a route may have: presence is a bit.
+pub(crate) const SLOTS_MAX: usize = 64;
+
+/// How many bytes the slots of a route may take: an offset is 16 bits.
+pub(crate) const FRAME_BYTES_MAX: usize = u16::MAX as usize;

@@ -1,0 +1,95 @@
+//! What the main thread makes of deaths. Signals and drains are shown on whole processes, in
+//! `tests/life.rs`.
+
+use std::num::NonZeroU32;
+use std::sync::atomic::AtomicBool;
+
+use cutaway_reactor::Ticket;
+
+use super::*;
+use crate::effect::SqlMode;
+use crate::prelude::*;
+
+resource!(Notes: Sqlite);
+
+/// A server whose main thread waits for news, without shards of its own.
+fn running(news: Receiver<News>) -> Running {
+    let control = Control {
+        drain_within: AtomicU64::new(0),
+        wakers: Vec::new(),
+    };
+    Running {
+        address: SocketAddr::from(([127, 0, 0, 1], 1)),
+        drain_timeout: Nanos::ZERO,
+        control: Arc::new(control),
+        news,
+        shards: vec![thread::spawn(|| {})],
+        exporter: thread::spawn(ExporterStats::default),
+    }
+}
+
+/// A clock that panics once it is told to: the one way to bring a worker down from outside, because
+/// whatever a job does is caught.
+#[derive(Clone)]
+struct FrailClock {
+    clock: RealClock,
+    is_broken: Arc<AtomicBool>,
+}
+
+impl Clock for FrailClock {
+    fn now(&self) -> Nanos {
+        let is_broken = self.is_broken.load(Ordering::Relaxed);
+        assert!(!is_broken, "the clock is broken");
+        self.clock.now()
+    }
+}
+
+#[test]
+fn the_death_of_a_worker_ends_the_wait() {
+    let path = std::env::temp_dir().join(format!("cutaway-server-{}.db", std::process::id()));
+    let routes = Routes::new()
+        .resource(Notes, Sqlite::open(&path))
+        .build()
+        .unwrap();
+    let seat = Seat {
+        core: None,
+        waker: Waker::new().unwrap(),
+    };
+    let clock = FrailClock {
+        clock: RealClock::new(),
+        is_broken: Arc::default(),
+    };
+    let (reporter, news) = mpsc::channel();
+    let mut effects = open_resources(&routes, &[seat], &clock, &reporter).unwrap();
+    clock.is_broken.store(true, Ordering::Relaxed);
+    let request = Ticket::new(0, NonZeroU32::MIN);
+    let (never, sql) = (Nanos::NEVER, "SELECT 1");
+    let effects = &mut effects[0][0];
+    let started = effects.try_start(request, sql, SqlMode::Read, &[], never, Nanos::ZERO);
+    assert!(started.is_ok());
+
+    let error = running(news).wait().unwrap_err();
+    let words = error.to_string();
+    assert!(words.starts_with("worker Notes-r0."), "{words}");
+    assert!(words.contains("died: the clock is broken"), "{words}");
+    let _ = std::fs::remove_file(path);
+}
+
+#[test]
+fn the_panic_of_a_shard_ends_the_wait() {
+    let (reporter, news) = mpsc::channel();
+    let shard = thread::spawn(move || {
+        let _report = Report {
+            index: 3,
+            reporter,
+            end: None,
+        };
+        panic!("a bug of the engine");
+    });
+    assert!(shard.join().is_err());
+    let error = running(news).wait().unwrap_err();
+    assert!(
+        matches!(error, Error::ShardPanicked { shard: 3 }),
+        "{error}"
+    );
+}

@@ -1,0 +1,315 @@
+//! A warm server allocates nothing for a request: not on its shard, not on its workers, nowhere in
+//! the process. Alone in its process, because it counts everybody's allocations.
+//!
+//! What glommio allocates to put an idle core to sleep is no request's; it is told apart by its
+//! backtrace, because a client that is held up for a few milliseconds lets the shard fall asleep.
+//!
+//! `CUTAWAY_BACKTRACE_ALLOCATIONS=1 cargo test -p cutaway --test allocations -- --nocapture` prints
+//! where each counted allocation comes from.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test ends where something is not as it should be"
+)]
+#![expect(unsafe_code, reason = "an allocator that counts")]
+#![allow(missing_docs, reason = "the slots and resources of a test")]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::backtrace::Backtrace;
+use std::cell::Cell;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+
+use cutaway::TraceMode;
+use cutaway::effect::sqlite::memory;
+use cutaway::prelude::*;
+
+#[path = "harness/server.rs"]
+#[allow(dead_code, reason = "each test uses a part of it")]
+mod server;
+
+use server::{Scratch, Server};
+
+/// How many threads are told apart.
+const THREADS_MAX: usize = 64;
+
+static IS_COUNTING: AtomicBool = AtomicBool::new(false);
+static IS_TRACING: AtomicBool = AtomicBool::new(false);
+/// Kernel ids of the threads that have allocated while it was counted, and how often.
+static THREADS: [AtomicU32; THREADS_MAX] = [const { AtomicU32::new(0) }; THREADS_MAX];
+static COUNTS: [AtomicU64; THREADS_MAX] = [const { AtomicU64::new(0) }; THREADS_MAX];
+/// Allocations by which glommio puts a core to sleep.
+static ASLEEP_COUNT: AtomicU64 = AtomicU64::new(0);
+/// How many more backtraces are looked at; one costs as much as a few requests.
+static BACKTRACES_LEFT: AtomicU64 = AtomicU64::new(0);
+
+struct Counting;
+
+// SAFETY: passes everything on to the system's allocator.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count(layout.size());
+        // SAFETY: the caller keeps the contract.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        // SAFETY: the caller keeps the contract.
+        unsafe { System.dealloc(memory, layout) }
+    }
+
+    unsafe fn realloc(&self, memory: *mut u8, layout: Layout, bytes: usize) -> *mut u8 {
+        count(bytes);
+        // SAFETY: the caller keeps the contract.
+        unsafe { System.realloc(memory, layout, bytes) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn count(bytes: usize) {
+    if !IS_COUNTING.load(Ordering::Relaxed) {
+        return;
+    }
+    thread_local!(static IS_INSIDE: Cell<bool> = const { Cell::new(false) });
+    if IS_INSIDE.replace(true) {
+        return;
+    }
+    let is_looked_at = BACKTRACES_LEFT
+        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
+            left.checked_sub(1)
+        })
+        .is_ok();
+    let backtrace = is_looked_at.then(|| Backtrace::force_capture().to_string());
+    if backtrace.as_deref().is_some_and(is_falling_asleep) {
+        ASLEEP_COUNT.fetch_add(1, Ordering::Relaxed);
+    } else {
+        // SAFETY: takes nothing and cannot fail.
+        let thread = unsafe { libc::gettid() } as u32;
+        let place = THREADS.iter().position(|known| {
+            let claimed = known.compare_exchange(0, thread, Ordering::Relaxed, Ordering::Relaxed);
+            claimed.is_ok() || claimed == Err(thread)
+        });
+        COUNTS[place.expect("fewer threads than places")].fetch_add(1, Ordering::Relaxed);
+        if IS_TRACING.load(Ordering::Relaxed) {
+            eprintln!("{bytes} bytes\n{}", backtrace.unwrap_or_default());
+        }
+    }
+    IS_INSIDE.set(false);
+}
+
+/// Whether the allocation is glommio's own: a frame of glommio comes before the engine's first one,
+/// and the engine has handed the core over or is about to.
+fn is_falling_asleep(backtrace: &str) -> bool {
+    let glommio = backtrace.find(": glommio::").unwrap_or(usize::MAX);
+    let engine = backtrace.find(": cutaway::").unwrap_or(usize::MAX);
+    glommio < engine
+}
+
+/// What was allocated, by the name of the thread.
+#[derive(Debug)]
+struct Allocated(Vec<(String, u64)>);
+
+impl Allocated {
+    /// Counts while `work` is done, and looks at so many backtraces.
+    fn during(work: impl FnOnce(), backtraces_max: u64) -> Allocated {
+        for (thread, count) in THREADS.iter().zip(&COUNTS) {
+            thread.store(0, Ordering::Relaxed);
+            count.store(0, Ordering::Relaxed);
+        }
+        ASLEEP_COUNT.store(0, Ordering::Relaxed);
+        BACKTRACES_LEFT.store(backtraces_max, Ordering::Relaxed);
+        IS_COUNTING.store(true, Ordering::SeqCst);
+        work();
+        IS_COUNTING.store(false, Ordering::SeqCst);
+        let counted = THREADS.iter().zip(&COUNTS);
+        let counted = counted.map(|(thread, count)| {
+            (
+                thread.load(Ordering::Relaxed),
+                count.load(Ordering::Relaxed),
+            )
+        });
+        let named = counted
+            .filter(|(_, count)| *count > 0)
+            .map(|(thread, count)| {
+                let name = std::fs::read_to_string(format!("/proc/self/task/{thread}/comm"));
+                (
+                    name.unwrap_or_else(|_| "gone".into()).trim().to_owned(),
+                    count,
+                )
+            });
+        Allocated(named.collect())
+    }
+
+    fn total(&self) -> u64 {
+        self.0.iter().map(|(_, count)| count).sum()
+    }
+
+    /// By the threads whose names begin so.
+    fn of(&self, name: &str) -> u64 {
+        let theirs = self.0.iter().filter(|(thread, _)| thread.starts_with(name));
+        theirs.map(|(_, count)| count).sum()
+    }
+}
+
+resource!(pub Notes: Sqlite);
+slot!(pub NoteId: i64 = path "id");
+slot!(pub Note<'r>: Option<(i64, &'r str)>);
+slot!(pub Large: Option<(i64,)>);
+
+fn plain(cx: &mut Cx) -> Step {
+    cx.text("Hello, World!")
+}
+
+fn load(cx: &mut Cx<Reads<NoteId>, Writes<Note>, Uses<Notes>>) -> Step {
+    let id = *cx.get(NoteId);
+    cx.need(
+        cx.on(Notes)
+            .query_opt("SELECT id, body FROM notes WHERE id = ?1")
+            .bind(id)
+            .into(Note),
+    )
+}
+
+fn show(cx: &mut Cx<Reads<Note>>) -> Step {
+    let (_, body) = cx
+        .get(Note)
+        .as_ref()
+        .or_fail(NotFound, "note", cx.param("id"))?;
+    cx.text(body)
+}
+
+/// The plant on the shard: one box a request.
+fn plain_boxed(cx: &mut Cx) -> Step {
+    let greeting = std::hint::black_box(Box::new(*b"Hello, World!"));
+    cx.slice("text/plain; charset=utf-8", &*greeting)
+}
+
+/// The plant on the worker: a result too large for the buffer that is kept, so that the worker has
+/// to grow one for each request.
+fn load_large(cx: &mut Cx<Reads<()>, Writes<Large>, Uses<Notes>>) -> Step {
+    cx.need(
+        cx.on(Notes)
+            .query_opt("SELECT 7, zeroblob(100000)")
+            .into(Large),
+    )
+}
+
+fn show_large(cx: &mut Cx<Reads<Large>>) -> Step {
+    let (number,) = cx.get(Large).or_fail(NotFound, "row", "")?;
+    cx.json(&number)
+}
+
+/// Connections, each with its request and a buffer as large as the responses to it: once warm, not
+/// one byte of this client is allocated.
+struct Load {
+    streams: Vec<TcpStream>,
+    requests: Vec<u8>,
+    responses: Vec<u8>,
+    /// Requests in one write.
+    depth: usize,
+}
+
+impl Load {
+    fn new(address: SocketAddr, target: &str, connections: usize, depth: usize) -> Load {
+        let mut streams: Vec<TcpStream> = (0..connections)
+            .map(|_| TcpStream::connect(address).unwrap())
+            .collect();
+        let request = format!("GET {target} HTTP/1.1\r\nHost: test\r\n\r\n");
+        for stream in &streams {
+            stream.set_nodelay(true).unwrap();
+        }
+        // Responses to one target are of one length: even their dates are.
+        streams[0].write_all(request.as_bytes()).unwrap();
+        let mut first = [0; 4096];
+        let len = streams[0].read(&mut first).unwrap();
+        assert!(
+            first.starts_with(b"HTTP/1.1 200 OK\r\n"),
+            "{}",
+            first[..len].escape_ascii()
+        );
+        Load {
+            streams,
+            requests: request.repeat(depth).into_bytes(),
+            responses: vec![0; len * depth],
+            depth,
+        }
+    }
+
+    /// Sends so many requests in all, each connection with its share on the way at once.
+    fn run(&mut self, requests: usize) {
+        for _ in 0..requests / (self.depth * self.streams.len()) {
+            for stream in &mut self.streams {
+                stream.write_all(&self.requests).unwrap();
+            }
+            for stream in &mut self.streams {
+                stream.read_exact(&mut self.responses).unwrap();
+                assert!(self.responses.starts_with(b"HTTP/1.1 200 OK\r\n"));
+            }
+        }
+    }
+
+    /// What requests 1,000 to 11,000 allocate. How many are on their way at once depends on chance;
+    /// `wider` is the same load with more of them, so that every pool has met its largest number.
+    fn measured(mut self, mut wider: Load, backtraces_max: u64, name: &str) -> Allocated {
+        wider.run(500);
+        self.run(500);
+        let sqlite = memory().allocation_count;
+        let allocated = Allocated::during(|| self.run(10_000), backtraces_max);
+        let sqlite = memory().allocation_count - sqlite;
+        let asleep = ASLEEP_COUNT.load(Ordering::Relaxed);
+        println!("{name}: {allocated:?}; SQLite itself: {sqlite}; falling asleep: {asleep}");
+        allocated
+    }
+}
+
+#[test]
+fn a_warm_request_allocates_nothing() {
+    let scratch = Scratch::new("allocations");
+    let schema = "
+        CREATE TABLE notes (id INTEGER PRIMARY KEY, body TEXT NOT NULL);
+        INSERT INTO notes (body) VALUES ('one'), ('two'), ('three');";
+    // A slow machine must not make requests slow enough to be printed.
+    let patient = 60.secs();
+    let routes = Routes::new()
+        .resource(Notes, Sqlite::open(scratch.join("notes.db")).schema(schema))
+        .get("/plain", chain(plain).deadline(patient))
+        .get("/notes/{id}", chain(load).then(show).deadline(patient))
+        .get("/boxed", chain(plain_boxed).deadline(patient))
+        .get(
+            "/large",
+            chain(load_large).then(show_large).deadline(patient),
+        )
+        .build()
+        .unwrap();
+    let server = Server::start_with(routes, |engine| engine.trace(TraceMode::Slow));
+    IS_TRACING.store(
+        std::env::var_os("CUTAWAY_BACKTRACE_ALLOCATIONS").is_some(),
+        Ordering::SeqCst,
+    );
+
+    for (target, connections, depth) in [
+        ("/plain", 1, 1),
+        ("/plain", 8, 1),
+        ("/plain", 4, 16),
+        ("/notes/2", 1, 1),
+        ("/notes/2", 8, 1),
+        ("/notes/2", 4, 16),
+    ] {
+        let name = format!("{target}, {connections} connections, {depth} at once");
+        let load = |connections| Load::new(server.address, target, connections, depth);
+        let allocated = load(connections).measured(load(connections + 2), 2_000, &name);
+        assert_eq!(allocated.total(), 0, "{name}: {allocated:?}");
+    }
+
+    // The plants are found, each on its thread.
+    IS_TRACING.store(false, Ordering::SeqCst);
+    let load = |target| Load::new(server.address, target, 8, 1);
+    let boxed = load("/boxed").measured(load("/boxed"), 0, "a box on the shard");
+    assert!(boxed.of("shard-0") >= 10_000, "{boxed:?}");
+    let large = load("/large").measured(load("/large"), 0, "a growing buffer on the worker");
+    assert!(large.of("Notes-r") >= 10_000, "{large:?}");
+    server.stop();
+}
