@@ -332,6 +332,7 @@ fn a_warm_request_allocates_nothing() {
         ("/plain", 4, 16),
         ("/notes/2", 1, 1),
         ("/notes/2", 8, 1),
+        ("/notes/2", 4, 16),
     ] {
         let name = format!("{target}, {connections} connections, {depth} at once");
         let load = Load::new(server.address, target, connections, depth);

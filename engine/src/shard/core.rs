@@ -49,8 +49,8 @@ const ACCEPT_PAUSE: Nanos = Nanos::from_millis(100);
 /// How many connections beyond the limit are told so at once; more are closed without a word.
 const TURNED_AWAY_MAX: usize = 64;
 
-/// How many connections are looked at, or timers fired, in one turn before a list has to grow. How
-/// many meet in a turn depends on chance, so that a shard would find its largest number late.
+/// How many connections are looked at, timers fired or replies held at once before a list has to
+/// grow. How many meet depends on chance, so that a shard would find its largest number late.
 const AT_ONCE_COUNT: usize = 256;
 
 /// Names no connection: whose socket is closed before it was one.
@@ -115,7 +115,7 @@ impl<B: Backend> Core<B> {
             timers: Wheel::new(timer_count_max),
             connections: Table::new(limits.connections_max + TURNED_AWAY_MAX),
             requests: Table::new(limits.requests_max),
-            held: Slab::new(),
+            held: Slab::with_capacity(AT_ONCE_COUNT),
             clock,
             limits,
             routes: Rc::new(routes),
