@@ -125,8 +125,12 @@ pub(super) struct Connection {
     pub upload: Option<Box<Upload>>,
     /// When the first byte of the request that is being read was reaped.
     pub first_byte_at: Option<Nanos>,
+    /// When the latest bytes were reaped.
+    pub received_at: Nanos,
     /// Since when unread bytes wait behind the parse-ahead bound.
     pub held_at: Option<Nanos>,
+    /// Until when they waited last.
+    pub freed_at: Nanos,
     /// A receive is in flight.
     pub is_receiving: bool,
     /// The receive was asked to end, for backpressure or for good.
@@ -167,7 +171,9 @@ impl Connection {
             inbox: Vec::new(),
             upload: None,
             first_byte_at: None,
+            received_at: now,
             held_at: None,
+            freed_at: now,
             is_receiving: false,
             is_stopping: false,
             is_read_closed: false,
@@ -202,6 +208,15 @@ impl Connection {
         self.encoded_bytes - self.sent_bytes
     }
 
+    /// So many more bytes wait to be sent. The first of them start the write timeout: what was before
+    /// them is no delay of the peer's.
+    pub fn note_encoded(&mut self, len_bytes: usize, now: Nanos) {
+        if self.unsent_bytes() == 0 {
+            self.moved_at = now;
+        }
+        self.encoded_bytes += len_bytes as u64;
+    }
+
     /// Whether nothing is owed to the peer.
     pub fn is_settled(&self) -> bool {
         self.pipeline.is_empty() && self.outbox.is_empty() && !self.is_sending
@@ -217,6 +232,21 @@ impl Connection {
         self.pipeline.is_empty() && self.inbox.is_empty() && self.upload.is_none()
     }
 
+    /// Since when the bytes that are read at `now` have waited for the shard and not for the client:
+    /// behind the parse-ahead bound, or only behind what others ran in between.
+    pub fn waits_since(&self, now: Nanos) -> Option<Nanos> {
+        let is_late = now > self.received_at;
+        self.held_at.or(is_late.then_some(self.received_at))
+    }
+
+    /// A request's bytes have ended: what stands behind them came with the latest bytes, or waited
+    /// with that request behind the parse-ahead bound.
+    pub fn begin_next(&mut self) {
+        if self.held_at.is_none() {
+            self.first_byte_at = Some(self.received_at);
+        }
+    }
+
     /// Until when it may stay as it is, and why it ends if it does.
     pub fn patience(&self, limits: &Limits) -> (Nanos, Close) {
         let (length, reason) = match self.ending {
@@ -226,9 +256,13 @@ impl Connection {
             // Work in progress has its own deadline; nothing is expected of the peer.
             _ if !self.pipeline.is_empty() => (limits.keep_alive_idle, Close::IdleTimeout),
             _ if self.upload.is_some() => (limits.body_idle_timeout, Close::TooSlow),
-            // A head has its whole time from its first byte on, whatever drips in.
+            // A head has its whole time from its first byte on, whatever drips in. While bytes wait
+            // behind the parse-ahead bound, it is the peer that is kept waiting.
             _ if !self.inbox.is_empty() => {
-                let since = self.first_byte_at.unwrap_or(self.moved_at);
+                let since = self
+                    .first_byte_at
+                    .unwrap_or(self.moved_at)
+                    .max(self.freed_at);
                 return (since + limits.head_timeout, Close::TooSlow);
             }
             _ => (limits.keep_alive_idle, Close::IdleTimeout),

@@ -368,6 +368,7 @@ impl<B: Backend> Core<B> {
                 self.effects.iter().map(SqliteEffects::in_flight).sum(),
             ),
             ("timers", self.timers.len()),
+            ("held replies", self.held.len()),
         ];
         let left = counts.iter().find(|(_, count)| *count > 0);
         left.map(|(what, count)| format!("{count} {what} are left"))

@@ -30,11 +30,8 @@ impl<B: Backend> Core<B> {
             return;
         }
         connection.moved_at = reaped_at;
+        connection.received_at = reaped_at;
         connection.first_byte_at.get_or_insert(reaped_at);
-        if self.reading > reaped_at {
-            // Others ran in between: a wait for the shard, not for the client.
-            connection.held_at.get_or_insert(reaped_at);
-        }
         if connection.inbox.is_empty() {
             let consumed = self.consume(ticket, bytes);
             if let Some(connection) = self.connections.get_mut(ticket) {
@@ -73,9 +70,13 @@ impl<B: Backend> Core<B> {
         };
         if connection.inbox.is_empty() && connection.upload.is_none() {
             connection.first_byte_at = None;
+            connection.held_at = None;
             return;
         }
         if connection.may_read_request(&self.limits) {
+            if connection.held_at.take().is_some() {
+                connection.freed_at = now;
+            }
             // A part of a request: its timeout may come before the timer that runs.
             self.rearm_timer(ticket);
         } else {
@@ -127,12 +128,12 @@ impl<B: Backend> Core<B> {
             return;
         };
         let arrival = Arrival {
-            // What follows in the same bytes was reaped with them, so the moment stays.
             first_byte_at: connection.first_byte_at.unwrap_or(head_at),
-            held_at: connection.held_at.take(),
+            held_at: connection.waits_since(head_at),
             head_at,
         };
         if head.framing == Framing::None {
+            connection.begin_next();
             let fields = std::mem::take(&mut self.fields);
             self.dispatch(ticket, head, head_bytes, &fields, &[], &arrival);
             self.fields = fields;
@@ -151,7 +152,7 @@ impl<B: Backend> Core<B> {
         if head.expect_continue && may_ask {
             let output = connection.output(&mut self.spare_buffers);
             output.head.extend_from_slice(CONTINUE);
-            connection.encoded_bytes += CONTINUE.len() as u64;
+            connection.note_encoded(CONTINUE.len(), head_at);
             self.mark_dirty(ticket);
         }
     }
@@ -164,8 +165,7 @@ impl<B: Backend> Core<B> {
         let Some(upload) = connection.upload.take() else {
             return;
         };
-        // What follows belongs to the next request, which began no earlier than now.
-        connection.first_byte_at = Some(self.reading);
+        connection.begin_next();
         let Upload {
             head,
             head_bytes,

@@ -298,7 +298,11 @@ impl<B: Backend> Core<B> {
             return self.rearm_timer(ticket);
         }
         match reason {
-            Close::TooSlow if connection.ending == Ending::Open => self.refuse_slow(ticket),
+            Close::TooSlow if connection.ending == Ending::Open => {
+                self.refuse_slow(ticket);
+                // The peer may not read the refusal either.
+                self.rearm_timer(ticket);
+            }
             _ if connection.ending == Ending::Open && connection.is_idle() => {
                 connection.ending = Ending::AfterReplies(reason);
                 self.mark_dirty(ticket);

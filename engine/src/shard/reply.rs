@@ -109,7 +109,7 @@ impl<B: Backend> Core<B> {
             .fold(&request.timeline, &request.exchange(status.code()));
         if is_next {
             connection.pipeline.pop_front();
-            connection.encoded_bytes += (head_bytes + body.len()) as u64;
+            connection.note_encoded(head_bytes + body.len(), now);
             if let Some(output) = connection.outbox.back_mut() {
                 output.body = body;
             }
@@ -194,10 +194,6 @@ impl<B: Backend> Core<B> {
             Phase::Parked(parked) => {
                 if let Some(timer) = parked.timer {
                     self.timers.cancel(timer);
-                }
-                #[cfg(feature = "planted")]
-                if cutaway_reactor::planted::lost_resume() {
-                    return;
                 }
                 let timeline = &mut request.timeline;
                 timeline.stamp(MarkKind::JobStarted, finished.started_at, 0, 0);
@@ -334,7 +330,7 @@ impl Connection {
             output.head.extend_from_slice(&held.head);
             let len = held.head.len() + held.body.len();
             output.body = held.body;
-            self.encoded_bytes += len as u64;
+            self.note_encoded(len, now);
             spare.put(held.head);
             if let Some(mut departure) = held.departure {
                 departure.release(now, self.encoded_bytes);

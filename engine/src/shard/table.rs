@@ -6,7 +6,7 @@
 
 use std::num::NonZeroU32;
 
-use cutaway_reactor::Ticket;
+use cutaway_reactor::{Ticket, planted};
 use slab::Slab;
 
 /// Entries of type `T` under tickets.
@@ -92,11 +92,8 @@ impl<T> Table<T> {
     }
 
     fn is_current(&self, ticket: Ticket) -> bool {
-        #[cfg(feature = "planted")]
-        if cutaway_reactor::planted::stale_ticket() {
-            return true;
-        }
-        self.generations.get(ticket.index() as usize) == Some(&ticket.generation())
+        planted::stale_ticket()
+            || self.generations.get(ticket.index() as usize) == Some(&ticket.generation())
     }
 }
 

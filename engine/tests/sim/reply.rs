@@ -5,6 +5,8 @@
 pub struct Reply {
     pub status: u16,
     fields: Vec<(String, String)>,
+    /// The length of its content, as its head has it.
+    pub length: usize,
     pub content: Vec<u8>,
 }
 
@@ -25,13 +27,13 @@ impl Reply {
         let mut reply = Reply {
             status,
             fields,
+            length: 0,
             content: Vec::new(),
         };
         let content_from = head_len + 4;
         let length = reply.check_fields()?;
-        // What was never read as a HEAD is answered with content, and then the connection ends.
-        let is_refusal = reply.is_last() && bytes.len() > content_from;
-        let content_len = if is_to_head && !is_refusal { 0 } else { length };
+        reply.length = length;
+        let content_len = if is_to_head { 0 } else { length };
         let Some(content) = bytes.get(content_from..content_from + content_len) else {
             return Ok(None);
         };

@@ -221,9 +221,7 @@ impl Home {
         };
         let directory = base.join(format!("cutaway-sim-{}-{number}", std::process::id()));
         std::fs::create_dir_all(&directory).expect("a directory can be made");
-        let database = Sqlite::open(directory.join("blog.db"))
-            .schema(SCHEMA)
-            .in_flight_max(16);
+        let database = Sqlite::open(directory.join("blog.db")).schema(SCHEMA);
         let routes = Routes::new()
             .resource(Blog, database)
             .get("/plaintext", chain(plaintext).class(Interactive))

@@ -108,7 +108,8 @@ fn narrow(choices: &mut Stream) -> Limits {
     let body_idle_timeout = millis(20, 40);
     let keep_alive_idle = millis(40, 100);
     let write_timeout = millis(40, 80);
-    let linger_timeout = millis(10, 30);
+    // Longer than a step or a thief may hold the core: meanwhile the simulated network stands still.
+    let linger_timeout = millis(40, 60);
     let timer_period_max = millis(30, 300);
     Limits {
         head_bytes_max: 1024,

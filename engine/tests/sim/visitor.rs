@@ -63,6 +63,8 @@ pub struct Visitor {
     unread: Vec<u8>,
     /// A reply was the connection's last.
     has_last_reply: bool,
+    /// Content that may follow the last reply: what was never read as a HEAD is not answered as one.
+    content_in_doubt: usize,
     /// What it asks from now on is in vain: it has asked for the end.
     has_asked_for_end: bool,
     requests_left: usize,
@@ -105,6 +107,7 @@ impl Visitor {
             answered_count: 0,
             unread: Vec::new(),
             has_last_reply: false,
+            content_in_doubt: 0,
             has_asked_for_end: false,
             requests_left: choices.within(1, 40),
             has_finished: false,
@@ -256,13 +259,19 @@ impl Visitor {
         }
         if self.client.read_bytes() > 0 {
             self.unread.extend(self.client.take_read());
-            while let Some((reply, len)) = Reply::read(&self.unread, self.is_head_next())? {
+            while !self.has_last_reply
+                && let Some((reply, len)) = Reply::read(&self.unread, self.is_head_next())?
+            {
                 self.unread.drain(..len);
+                if self.is_head_next() && matches!(reply.status, 408 | 503) {
+                    self.content_in_doubt = reply.length;
+                }
                 *statuses.entry(reply.status).or_default() += 1;
                 self.take(&reply, house)
                     .map_err(|wrong| self.told(&wrong))?;
             }
-            if self.has_last_reply && !self.unread.is_empty() {
+            // Nothing may stand behind the last reply.
+            if self.has_last_reply && self.unread.len() > self.content_in_doubt {
                 return Err(self.told("bytes behind the last reply"));
             }
         }
@@ -283,9 +292,6 @@ impl Visitor {
     }
 
     fn take(&mut self, reply: &Reply, house: &House) -> Result<(), String> {
-        if self.has_last_reply {
-            return Err(format!("a {} behind the last reply", reply.status));
-        }
         self.has_last_reply = reply.is_last();
         // Beyond the limit of connections, a refusal comes unasked.
         let is_turned_away =
@@ -310,7 +316,7 @@ impl Visitor {
         let asked = &self.asked[self.answered_count - 1];
         // Who is too slow is told so, or only that there is no room to say it in.
         let is_told_late = matches!(reply.status, 408 | 503) && reply.is_last();
-        if is_turned_away || is_told_late && self.is_slow(asked) {
+        if is_turned_away || is_told_late && self.is_slow(asked, house.now) {
             return Ok(());
         }
         let is_whole = asked.place.end <= self.sent_bytes;
@@ -335,13 +341,14 @@ impl Visitor {
         asked.expected.check(reply)
     }
 
-    /// Whether the server may say that this request took too long to arrive.
-    fn is_slow(&self, asked: &Asked) -> bool {
+    /// Whether the server may say that this request takes too long to arrive: it began long ago, and
+    /// its end is missing or hardly there.
+    fn is_slow(&self, asked: &Asked, now: Nanos) -> bool {
         let sent = |byte: usize| self.sent_at.iter().find(|(until, _)| *until > byte);
-        match (sent(asked.place.start), sent(asked.place.end - 1)) {
-            (Some((_, first)), Some((_, last))) => last.since(*first) > PATIENCE_MIN,
-            _ => true,
-        }
+        let began = sent(asked.place.start);
+        let ended = sent(asked.place.end - 1);
+        began.is_some_and(|(_, at)| now.since(*at) >= PATIENCE_MIN)
+            && ended.is_none_or(|(_, at)| now.since(*at) < RACE_MAX)
     }
 
     /// Everything has ended: whether it got all it was owed.
@@ -364,7 +371,9 @@ impl Visitor {
         let Some(ended_at) = self.ended_at else {
             return Err(self.told("the connection never ended"));
         };
-        if !self.unread.is_empty() {
+        let is_whole = self.unread.is_empty()
+            || self.has_last_reply && self.unread.len() == self.content_in_doubt;
+        if !is_whole {
             return Err(self.told("the last reply is cut off"));
         }
         if self.has_last_reply {
@@ -407,8 +416,8 @@ impl Visitor {
     }
 }
 
-/// Below this the server must be patient, however late the network is.
-const PATIENCE_MIN: Nanos = Nanos::from_millis(8);
+/// The server's least patience with a request that is arriving.
+pub const PATIENCE_MIN: Nanos = Nanos::from_millis(20);
 
 /// How long before the end of a connection its client may have sent what the server never saw.
 const RACE_MAX: Nanos = Nanos::from_millis(30);

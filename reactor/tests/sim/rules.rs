@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 
 use cutaway_reactor::ring::{Completion, ListenerId, Owner, Received, Ring, SendBuffer, Socket};
 use cutaway_reactor::sim::{
-    ClientEnd, Fault, FaultPlan, SimClient, SimConfig, SimNet, SimPort, SimRing,
+    ClientEnd, Fault, FaultPlan, SimClient, SimConfig, SimNet, SimPort, SimRing, WorkClock,
 };
 use cutaway_reactor::{Errno, Handler, Outcome, Publish, Ticket, WorkerPort};
 use cutaway_scheduler::{Clock, Nanos};
@@ -494,6 +494,36 @@ fn a_panic_is_its_own_jobs_only() {
         Some(Outcome::Panicked("as it was asked to".into()))
     );
     assert_eq!(port.poll().map(|it| it.outcome), Some(Outcome::Ran));
+}
+
+/// Computes until its deadline, which it looks for now and then.
+struct Computer {
+    clock: WorkClock,
+}
+
+impl Handler<Nanos> for Computer {
+    fn run(&mut self, deadline: &mut Nanos) -> Publish {
+        while self.clock.now() < *deadline {}
+        Publish::Now
+    }
+}
+
+#[test]
+fn a_job_takes_the_time_it_has_seen_pass() {
+    let machine = Machine::healthy(1);
+    let clock = WorkClock::new(&machine.net, Nanos::from_micros(10));
+    let computer = Computer {
+        clock: clock.clone(),
+    };
+    let mut port = SimPort::with_clock(&machine.net, 1, clock.clone(), computer);
+    let deadline = Nanos::from_millis(30);
+    assert!(port.try_submit(Box::new(deadline)).is_ok());
+    while machine.net.step() {}
+    assert!(port.poll().is_some());
+    assert!(machine.net.clock().now() >= deadline);
+    // Between jobs it is the machine's.
+    assert_eq!(clock.now(), machine.net.clock().now());
+    assert_eq!(clock.now(), machine.net.clock().now());
 }
 
 #[test]
