@@ -287,8 +287,7 @@ impl<B: Backend> Core<B> {
     }
 
     /// A connection's timer fired: it has run out of patience, or gets its next look.
-    pub(super) fn on_connection_timer(&mut self, ticket: Ticket) {
-        let now = self.reading;
+    pub(super) fn on_connection_timer(&mut self, ticket: Ticket, now: Nanos) {
         let Some(connection) = self.connections.get_mut(ticket) else {
             return;
         };
