@@ -244,13 +244,13 @@ impl<B: Backend> Core<B> {
         self.refuse_preformatted(ticket, Method::Get, Version::Http11);
     }
 
-    /// Fires what is due.
-    pub(super) fn expire_timers(&mut self, ring: &mut B::Ring) {
+    /// Fires what was due at `now`.
+    pub(super) fn expire_timers(&mut self, ring: &mut B::Ring, now: Nanos) {
         let mut fired = std::mem::take(&mut self.fired);
-        self.timers.expire(self.reading, |item| fired.push(item));
+        self.timers.expire(now, |item| fired.push(item));
         for item in fired.drain(..) {
             match item {
-                TimerItem::Connection(ticket) => self.on_connection_timer(ticket),
+                TimerItem::Connection(ticket) => self.on_connection_timer(ticket, now),
                 TimerItem::Request(ticket) => self.on_request_timer(ticket),
                 TimerItem::Accept(index) => {
                     self.listening[index].retry = None;
@@ -260,7 +260,7 @@ impl<B: Backend> Core<B> {
         }
         self.fired = fired;
         if let Some(deadline) = self.drain_until
-            && self.reading >= deadline
+            && now >= deadline
         {
             self.cut_off();
         }

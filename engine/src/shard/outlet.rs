@@ -4,6 +4,7 @@
 //! were marked dirty: one send each, the receive paused or armed again, the steps of an orderly end.
 
 use cutaway_reactor::{Backend, Errno, Received, Ring, SendBuffer, Ticket};
+use cutaway_scheduler::Nanos;
 
 use super::connection::{Close, Ending, Reply};
 use super::core::{Core, TimerItem};
@@ -287,8 +288,7 @@ impl<B: Backend> Core<B> {
     }
 
     /// A connection's timer fired: it has run out of patience, or gets its next look.
-    pub(super) fn on_connection_timer(&mut self, ticket: Ticket) {
-        let now = self.reading;
+    pub(super) fn on_connection_timer(&mut self, ticket: Ticket, now: Nanos) {
         let Some(connection) = self.connections.get_mut(ticket) else {
             return;
         };

@@ -33,7 +33,7 @@ impl<B: Backend> Shard<B> {
         let mut shard = Shard {
             ring,
             core,
-            carried: Carried::default(),
+            carried: Carried::new(),
         };
         for &listener in listeners {
             shard.core.listen(&mut shard.ring, listener);
@@ -63,7 +63,6 @@ impl<B: Backend> Shard<B> {
         let entered_at = self.core.read_clock();
         let mut turn = Turn::default();
         turn.completion_count += self.core.poll_effects();
-        self.core.expire_timers(&mut self.ring);
         let stop_at = entered_at + self.core.limits.turn_quantum;
         let mut left = self.core.limits.completions_per_turn;
         // In batches, so that a request is run while its slot and its bytes are still in the cache.
@@ -73,6 +72,9 @@ impl<B: Backend> Shard<B> {
             && self.core.run_ready(stop_at)
             && self.core.reading < enter_at
         {}
+        // Behind the completions, and as of the moment when these were seen: what came while the shard
+        // was held up did not come late.
+        self.core.expire_timers(&mut self.ring, entered_at);
         self.core.flush(&mut self.ring);
         self.core.stats.turn_count += 1;
         self.core.note_turn(entered_at);

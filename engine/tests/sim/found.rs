@@ -315,3 +315,22 @@ fn the_write_timeout_begins_with_the_reply() {
     simulation.run_for(10.millis());
     assert_eq!(statuses(&client), [200, 504]);
 }
+
+#[test]
+fn what_came_while_the_shard_was_held_up_is_not_late() {
+    let home = Home::new();
+    let limits = Limits {
+        head_timeout: Nanos::from_millis(2),
+        ..Limits::default()
+    };
+    for seed in 0..30 {
+        let mut simulation = simulation_of(&home, limits.clone(), SimConfig::new(seed));
+        let [client, other] = [simulation.connect(), simulation.connect()];
+        client.send(b"GET /plaintext HT");
+        simulation.run_for(1.millis());
+        other.send(&get("/work/5000"));
+        client.send(b"TP/1.1\r\nHost: a\r\n\r\n");
+        simulation.run_for(20.millis());
+        assert_eq!(statuses(&client), [200], "seed {seed}");
+    }
+}

@@ -344,11 +344,14 @@ impl Visitor {
     /// Whether the server may say that this request takes too long to arrive: it began long ago, and
     /// its end is missing or hardly there.
     fn is_slow(&self, asked: &Asked, now: Nanos) -> bool {
-        let sent = |byte: usize| self.sent_at.iter().find(|(until, _)| *until > byte);
-        let began = sent(asked.place.start);
-        let ended = sent(asked.place.end - 1);
-        began.is_some_and(|(_, at)| now.since(*at) >= PATIENCE_MIN)
-            && ended.is_none_or(|(_, at)| now.since(*at) < RACE_MAX)
+        // What was sent before the connection was accepted waited in the kernel.
+        let accepted_at = self.accepted_at.unwrap_or(now);
+        let since_sent = |byte: usize| {
+            let sent = self.sent_at.iter().find(|(until, _)| *until > byte);
+            sent.map(|(_, at)| now.since(accepted_at.max(*at)))
+        };
+        since_sent(asked.place.start).is_some_and(|began| began >= PATIENCE_MIN)
+            && since_sent(asked.place.end - 1).is_none_or(|ended| ended < RACE_MAX)
     }
 
     /// Everything has ended: whether it got all it was owed.
