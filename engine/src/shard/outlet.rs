@@ -4,6 +4,7 @@
 //! were marked dirty: one send each, the receive paused or armed again, the steps of an orderly end.
 
 use cutaway_reactor::{Backend, Errno, Received, Ring, SendBuffer, Ticket};
+use cutaway_scheduler::Nanos;
 
 use super::connection::{Close, Ending, Reply};
 use super::core::{Core, TimerItem};
