@@ -7,6 +7,7 @@ use thiserror::Error;
 
 use crate::effect::sqlite::OpenError;
 use crate::http::Refusal;
+use crate::limits::LimitsRefused;
 use crate::step::Fail;
 
 /// Why the engine did not start, or why it ended.
@@ -18,6 +19,9 @@ pub enum Error {
     /// Zero shards were asked for.
     #[error("a server has at least one shard")]
     NoShards,
+    /// A limit lies outside its range.
+    #[error(transparent)]
+    Limits(#[from] LimitsRefused),
     /// The cores that the process may use could not be read.
     #[error("cannot tell which cores this process may run on: {0}")]
     Cores(#[source] io::Error),

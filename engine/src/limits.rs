@@ -56,7 +56,8 @@ pub struct Limits {
     /// The most connections open on one shard.
     ///
     /// Default 16384; count, 1 or more. A connection beyond it gets a preformatted 503 with
-    /// Retry-After and is closed.
+    /// Retry-After and is closed; with 64 of these on their way out, further ones are closed without
+    /// a word.
     pub connections_max: usize,
     /// The most requests alive on one shard.
     ///
@@ -82,7 +83,7 @@ pub struct Limits {
     pub keep_alive_idle: Nanos,
     /// How long an answer may wait for the socket to take a byte.
     ///
-    /// Default 30 s; more than zero. Beyond it the connection is reset.
+    /// Default 30 s; more than zero. Beyond it the connection is given up.
     pub write_timeout: Nanos,
     /// How long a closing connection is still read, so that the answer is not lost to a reset.
     ///
@@ -131,6 +132,107 @@ pub struct Limits {
     pub receive_buffer_bytes: usize,
 }
 
+/// Bounds that cannot hold, each with its range.
+#[derive(Debug, PartialEq, Eq)]
+pub struct LimitsRefused(Vec<String>);
+
+impl std::fmt::Display for LimitsRefused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("these limits cannot hold:")?;
+        self.0
+            .iter()
+            .try_for_each(|refusal| write!(f, "\n  {refusal}"))
+    }
+}
+
+impl std::error::Error for LimitsRefused {}
+
+impl Limits {
+    /// Whether every bound lies in its range.
+    ///
+    /// # Errors
+    /// All that do not, at once, each by name with its range.
+    pub fn check(&self) -> Result<(), LimitsRefused> {
+        let mut refusals = Vec::new();
+        let mut within = |name: &str, value: usize, least: usize, most: usize| {
+            if !(least..=most).contains(&value) {
+                refusals.push(format!("{name} is {value}, not from {least} to {most}"));
+            }
+        };
+        within("head_bytes_max", self.head_bytes_max, 256, 1024 * KIB);
+        within("fields_max", self.fields_max, 1, 128);
+        within(
+            "target_bytes_max",
+            self.target_bytes_max,
+            1,
+            self.head_bytes_max,
+        );
+        within(
+            "chunk_extension_bytes_max",
+            self.chunk_extension_bytes_max,
+            0,
+            48 * KIB,
+        );
+        within("trailer_bytes_max", self.trailer_bytes_max, 0, 48 * KIB);
+        within("parse_ahead_max", self.parse_ahead_max, 1, KIB);
+        within(
+            "output_bytes_max",
+            self.output_bytes_max,
+            4 * KIB,
+            usize::MAX,
+        );
+        within(
+            "inbox_bytes_max",
+            self.inbox_bytes_max,
+            self.head_bytes_max,
+            usize::MAX,
+        );
+        within("connections_max", self.connections_max, 1, 1 << 24);
+        within("requests_max", self.requests_max, 1, 1 << 24);
+        within("queue_depth_max", self.queue_depth_max, 1, 1 << 24);
+        within(
+            "completions_per_turn",
+            self.completions_per_turn,
+            1,
+            usize::MAX,
+        );
+        within("batch_max", self.batch_max, 1, usize::MAX);
+        within("trace_queue_len", self.trace_queue_len, 1, 1 << 20);
+        within("arena_bytes", self.arena_bytes, KIB, 1024 * KIB);
+        within("receive_buffers", self.receive_buffers, 1, 1 << 15);
+        within(
+            "receive_buffer_bytes",
+            self.receive_buffer_bytes,
+            256,
+            1024 * KIB,
+        );
+        if !self.receive_buffers.is_power_of_two() {
+            refusals.push(format!(
+                "receive_buffers is {}, not a power of two",
+                self.receive_buffers
+            ));
+        }
+        for (name, length) in [
+            ("head_timeout", self.head_timeout),
+            ("body_idle_timeout", self.body_idle_timeout),
+            ("keep_alive_idle", self.keep_alive_idle),
+            ("write_timeout", self.write_timeout),
+            ("timer_period_max", self.timer_period_max),
+            ("turn_quantum", self.turn_quantum),
+            ("reply_wait_max", self.reply_wait_max),
+        ] {
+            if length == Nanos::ZERO {
+                refusals.push(format!("{name} is zero"));
+            }
+        }
+        if refusals.is_empty() {
+            Ok(())
+        } else {
+            Err(LimitsRefused(refusals))
+        }
+    }
+}
+
 impl Default for Limits {
     fn default() -> Limits {
         Limits {
@@ -166,3 +268,34 @@ impl Default for Limits {
 }
 
 const KIB: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_hold() {
+        assert_eq!(Limits::default().check(), Ok(()));
+    }
+
+    #[test]
+    fn every_bound_that_cannot_hold_is_named() {
+        let limits = Limits {
+            batch_max: 0,
+            receive_buffers: 300,
+            head_timeout: Nanos::ZERO,
+            inbox_bytes_max: 1,
+            ..Limits::default()
+        };
+        let refused = limits.check().unwrap_err().to_string();
+        for name in [
+            "batch_max",
+            "receive_buffers",
+            "head_timeout",
+            "inbox_bytes_max",
+        ] {
+            assert!(refused.contains(name), "{name} is not in {refused}");
+        }
+        assert_eq!(refused.lines().count(), 5);
+    }
+}

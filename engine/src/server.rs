@@ -113,6 +113,7 @@ impl Engine {
             limits,
             trace,
         } = self;
+        limits.check()?;
         let cores = cutaway_reactor::allowed_cores().map_err(Error::Cores)?;
         let count = shards.unwrap_or(cores.len());
         if count == 0 {

@@ -11,6 +11,7 @@
 //! timers. Nothing of it is shared and nothing in it is locked. It is generic over its
 //! [`Backend`](cutaway_reactor::Backend), so the code that serves is the code that is simulated.
 
+mod carried;
 mod connection;
 mod core;
 #[expect(unsafe_code, reason = "an eventfd passes into glommio's hands")]

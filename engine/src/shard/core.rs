@@ -49,6 +49,10 @@ const ACCEPT_PAUSE: Nanos = Nanos::from_millis(100);
 /// How many connections beyond the limit are told so at once; more are closed without a word.
 const TURNED_AWAY_MAX: usize = 64;
 
+/// How many connections are looked at, timers fired or replies held at once before a list has to
+/// grow. How many meet depends on chance, so that a shard would find its largest number late.
+const AT_ONCE_COUNT: usize = 256;
+
 /// Names no connection: whose socket is closed before it was one.
 const NOBODY: Ticket = Ticket::new(u32::MAX, NonZeroU32::MIN);
 
@@ -103,6 +107,7 @@ impl<B: Backend> Core<B> {
         recorder: Recorder,
     ) -> Core<B> {
         let reading = clock.now();
+        let fields = Vec::with_capacity(limits.fields_max);
         let timer_count_max = limits.connections_max + TURNED_AWAY_MAX + limits.requests_max + 8;
         Core {
             reading,
@@ -110,7 +115,7 @@ impl<B: Backend> Core<B> {
             timers: Wheel::new(timer_count_max),
             connections: Table::new(limits.connections_max + TURNED_AWAY_MAX),
             requests: Table::new(limits.requests_max),
-            held: Slab::new(),
+            held: Slab::with_capacity(AT_ONCE_COUNT),
             clock,
             limits,
             routes: Rc::new(routes),
@@ -120,16 +125,16 @@ impl<B: Backend> Core<B> {
             recorder,
             date: imf_fixdate(0),
             date_until: Nanos::ZERO,
-            dirty: Vec::new(),
+            dirty: Vec::with_capacity(AT_ONCE_COUNT),
             sequence: 0,
             drain_until: None,
             stats: ShardStats::default(),
-            fields: Vec::new(),
-            spare_dirty: Vec::new(),
+            fields,
+            spare_dirty: Vec::with_capacity(AT_ONCE_COUNT),
             spare_requests: Vec::new(),
             spare_buffers: SpareBuffers::new(),
             spare_uploads: Vec::new(),
-            fired: Vec::new(),
+            fired: Vec::with_capacity(AT_ONCE_COUNT),
         }
     }
 

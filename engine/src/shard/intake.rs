@@ -19,6 +19,9 @@ use crate::timeline::MarkKind;
 /// The interim response that asks for the content (RFC 9110 section 15.2.1).
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
+/// What an upload's memory may have grown to and still be kept for the next one.
+const UPLOAD_BYTES_KEPT_MAX: usize = 64 * 1024;
+
 impl<B: Backend> Core<B> {
     /// Takes in what a connection received.
     pub(super) fn receive(&mut self, ticket: Ticket, bytes: &[u8], reaped_at: Nanos) {
@@ -162,7 +165,7 @@ impl<B: Backend> Core<B> {
         let Some(connection) = self.connections.get_mut(ticket) else {
             return;
         };
-        let Some(upload) = connection.upload.take() else {
+        let Some(mut upload) = connection.upload.take() else {
             return;
         };
         connection.begin_next();
@@ -174,6 +177,7 @@ impl<B: Backend> Core<B> {
             arrival,
         } = &*upload;
         self.dispatch(ticket, head, head_bytes, fields, body, arrival);
+        upload.body.shrink_to(UPLOAD_BYTES_KEPT_MAX);
         self.spare_uploads.push(upload);
     }
 
@@ -188,11 +192,14 @@ impl<B: Backend> Core<B> {
         arrival: &Arrival,
     ) {
         let arrived_at = self.reading;
-        if let Some(connection) = self.connections.get_mut(ticket)
-            && !head.keep_alive
-        {
+        let Some(connection) = self.connections.get_mut(ticket) else {
+            return;
+        };
+        if !head.keep_alive {
             connection.has_last_request = true;
         }
+        // What counts is when the last byte came, not when it was looked at.
+        let complete_at = connection.received_at.min(arrived_at);
         let Some(mut request) = self.vacant_request(ticket) else {
             self.refuse_preformatted(ticket, head.method, head.version);
             return;
@@ -226,7 +233,7 @@ impl<B: Backend> Core<B> {
                 request.route = Some(*value);
                 request.class = route.class();
                 let within = route.deadline(routes.classes()).unwrap_or(Nanos::NEVER);
-                request.deadline = arrived_at + within;
+                request.deadline = complete_at + within;
                 request.slow_after = route.slow_after(routes.classes()).unwrap_or(Nanos::NEVER);
                 let parts = RequestParts {
                     method: head.method,

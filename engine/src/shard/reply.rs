@@ -141,9 +141,7 @@ impl<B: Backend> Core<B> {
         };
         let effects = &mut self.effects;
         let resource = request.resource;
-        request
-            .context
-            .end(|buffer| effects[usize::from(resource)].recycle(buffer));
+        request.end_context(|lender, buffer| effects[usize::from(lender)].recycle(buffer));
         match std::mem::replace(&mut request.phase, Phase::Answered) {
             Phase::Parked(parked) => {
                 if let Some(timer) = parked.timer {

@@ -5,6 +5,7 @@ use cutaway_scheduler::{ClassId, Nanos, TimerKey};
 
 use super::connection::Arrival;
 use crate::ctx::Context;
+use crate::effect::ResultBuffer;
 use crate::effect::sqlite::{JobHandle, SqlFinished};
 use crate::http::{Head, Method, Version};
 use crate::timeline::{Exchange, MarkKind, Timeline};
@@ -39,8 +40,10 @@ pub(super) struct Request {
     pub phase: Phase,
     /// Index of its route; none where no route was found.
     pub route: Option<u16>,
-    /// The resource that its latest effect went to, and that its result buffers go back to.
+    /// The resource that its latest effect went to.
     pub resource: u16,
+    /// The resources that its result buffers go back to, in the order in which they came.
+    pub lenders: Vec<u16>,
     pub class: ClassId,
     pub deadline: Nanos,
     /// How long it may take before it counts as slow.
@@ -64,6 +67,7 @@ impl Request {
             phase: Phase::Ready,
             route: None,
             resource: 0,
+            lenders: Vec::new(),
             class: ClassId::STANDARD,
             deadline: Nanos::NEVER,
             slow_after: Nanos::NEVER,
@@ -127,6 +131,16 @@ impl Request {
         self.sequence = sequence;
         self.allow.clear();
         self.path.clear();
+    }
+
+    /// Ends its context and gives each result buffer back to the resource it came from.
+    pub fn end_context(&mut self, mut recycle: impl FnMut(u16, ResultBuffer)) {
+        let mut lenders = self.lenders.drain(..);
+        self.context.end(|buffer| {
+            if let Some(resource) = lenders.next() {
+                recycle(resource, buffer);
+            }
+        });
     }
 
     /// What its timeline says of it when it ends with this status.

@@ -86,10 +86,13 @@ impl<B: Backend> Core<B> {
         };
         let outcome = match std::mem::replace(&mut request.phase, Phase::Ready) {
             Phase::Resuming(finished) => match finished.result {
-                Ok(buffer) => match request.context.complete(route, buffer) {
-                    Ok(()) => request.context.resume(route, &mut watch),
-                    Err(failure) => Outcome::Failed(failure),
-                },
+                Ok(buffer) => {
+                    request.lenders.push(request.resource);
+                    match request.context.complete(route, buffer) {
+                        Ok(()) => request.context.resume(route, &mut watch),
+                        Err(failure) => Outcome::Failed(failure),
+                    }
+                }
                 Err(error) => request.context.fail(route, failure_of(&error)),
             },
             Phase::Ready | Phase::Parked(_) | Phase::Answered => {
@@ -188,16 +191,19 @@ impl<B: Backend> Core<B> {
         }
     }
 
-    /// Takes finished jobs back and makes their requests ready.
-    pub(super) fn poll_effects(&mut self) {
+    /// Takes finished jobs back and makes their requests ready. How many there were.
+    pub(super) fn poll_effects(&mut self) -> u32 {
+        let mut count = 0;
         if self.job_count == 0 {
-            return;
+            return count;
         }
         for resource in 0..self.effects.len() {
             while let Some(finished) = self.effects[resource].poll() {
                 self.finish_job(resource, finished);
+                count += 1;
             }
         }
+        count
     }
 }
 

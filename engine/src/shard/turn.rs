@@ -1,17 +1,18 @@
 //! One turn of a shard: enter the ring, take in what came, run what is ready, send what is owed.
 //!
-//! The only syscall of a turn is `enter`. Nothing runs inside a completion: a completion moves bytes
+//! The only syscall of a turn on the request path is `enter`. Nothing runs inside a completion: a completion moves bytes
 //! to a connection or a ticket to a queue, and the work happens in the bounded part of the turn.
 
 use cutaway_reactor::{Backend, Completion, ListenerId, Received, Ring};
 use cutaway_scheduler::{Clock, Nanos};
 
+use super::carried::Carried;
 use super::core::Core;
 
 /// What a turn came to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Turn {
-    /// Completions taken in, the heartbeat's apart.
+    /// Completions taken in, those of workers among them, the heartbeat's apart.
     pub completion_count: u32,
     /// The heartbeat beat.
     pub is_beat: bool,
@@ -23,8 +24,7 @@ pub struct Turn {
 pub struct Shard<B: Backend> {
     pub(super) ring: B::Ring,
     pub(super) core: Core<B>,
-    /// Completions that were there when a turn ended were reaped then.
-    carried: (usize, Nanos),
+    carried: Carried,
 }
 
 impl<B: Backend> Shard<B> {
@@ -33,7 +33,7 @@ impl<B: Backend> Shard<B> {
         let mut shard = Shard {
             ring,
             core,
-            carried: (0, Nanos::ZERO),
+            carried: Carried::default(),
         };
         for &listener in listeners {
             shard.core.listen(&mut shard.ring, listener);
@@ -62,7 +62,7 @@ impl<B: Backend> Shard<B> {
         self.ring.enter(want)?;
         let entered_at = self.core.read_clock();
         let mut turn = Turn::default();
-        self.core.poll_effects();
+        turn.completion_count += self.core.poll_effects();
         let stop_at = entered_at + self.core.limits.turn_quantum;
         let mut left = self.core.limits.completions_per_turn;
         // In batches, so that a request is run while its slot and its bytes are still in the cache.
@@ -78,7 +78,8 @@ impl<B: Backend> Shard<B> {
         self.core.flush(&mut self.ring);
         self.core.stats.turn_count += 1;
         self.core.note_turn(entered_at);
-        self.carried = (self.ring.ready_count(), self.core.reading);
+        let waiting = self.ring.ready_count();
+        self.carried.leave(waiting, self.core.reading);
         turn.has_work = self.has_work();
         Ok(turn)
     }
@@ -152,11 +153,7 @@ impl<B: Backend> Shard<B> {
             let Some(completion) = self.ring.pop() else {
                 break;
             };
-            let reaped_at = match self.carried {
-                (0, _) => entered_at,
-                (_, carried_at) => carried_at,
-            };
-            self.carried.0 = self.carried.0.saturating_sub(1);
+            let reaped_at = self.carried.next(entered_at);
             *left -= 1;
             if matches!(completion, Completion::Heartbeat) {
                 turn.is_beat = true;
