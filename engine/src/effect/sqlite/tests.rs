@@ -501,6 +501,25 @@ fn errors_say_what_to_conclude() {
 }
 
 #[test]
+fn a_text_with_a_zero_byte_is_refused() {
+    let place = Place::new();
+    let refused = "there is a zero byte in the text";
+    let mut shard = Shard::open(&place.settings());
+    for sql in ["SELECT 1\0", "SELECT 1\0; SELECT 2", "SELECT '\0'"] {
+        let error = shard.run(sql, SqlMode::Read, &[]).unwrap_err();
+        assert_eq!(
+            (error.kind, error.message()),
+            (SqlErrorKind::Statement, refused)
+        );
+    }
+    let settings = place.settings().schema("CREATE TABLE lost (id);\0");
+    let error = settings.writer(StillClock).err().unwrap().to_string();
+    assert!(error.contains(refused), "{error}");
+    let error = shard.run("SELECT * FROM lost", SqlMode::Read, &[]);
+    assert_eq!(error.unwrap_err().message(), "no such table: lost");
+}
+
+#[test]
 fn statements_beyond_the_cache_are_compiled_again() {
     let place = Place::new();
     let mut shard = Shard::open(&place.settings().statements_max(2).readers(1));
