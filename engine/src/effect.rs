@@ -50,10 +50,15 @@ pub trait Kind: sealed::Sealed + Sized + 'static {
     /// What `cx.on(..)` gives.
     type Handle<'r>;
     /// The handle of the resource with this index.
-    fn handle<'r>(resource: u16, arena: &'r Arena) -> Self::Handle<'r>;
+    fn handle<'r>(resource: ResourceIndex, arena: &'r Arena) -> Self::Handle<'r>;
     /// The settings, for whoever opens the resource.
     fn settings(self) -> Settings;
 }
+
+/// A route's resource by its number: leave to act on it. Only the engine makes one, for a step with the
+/// resource in its `Uses`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ResourceIndex(pub(crate) u16);
 
 /// The settings of a resource, by kind.
 #[derive(Debug)]

@@ -1,4 +1,32 @@
-//! An HTTP engine you can see inside.
+//! An HTTP/1.1 engine one can see inside: plain functions over typed slots, one thread a core, and
+//! the time of every request accounted for. A step says what it reads, writes and touches; the
+//! engine parses, orders by deadline, performs effects and answers.
+//!
+//! ```text
+//!  shard, one a core; nothing is shared
+//!  ┌──────────────────────────────────────────────────────────────────────────────┐
+//!  │ ring ──► intake: read, parse, route, admit ──► ready queue, by deadline      │
+//!  │  ▲                                               │        ▲                  │
+//!  │  │                                               ▼        │ resume           │
+//!  │  └── outlet: hold, write ◄── encode ◄── done ── steps ── need: an effect ────┼──► worker
+//!  └────────────────────────────────────┬─────────────────────────────────────────┘
+//!                                       └─► timelines ──► exporter
+//! ```
+//!
+//! - A request is born, runs and dies on one shard. Its steps run one after the other, never inside
+//!   a completion, never two at once.
+//! - A slot that a step reads has its value: chains are checked by the compiler, what fills slots
+//!   from outside when the routes are built.
+//! - A step acts on nothing but the resources in its `Uses`, and never touches a socket, a clock or
+//!   a thread: `Cx` offers none.
+//! - Once a request is accepted it is answered or its connection is closed; each bound has a way to
+//!   fail of its own.
+//! - The stages of a timeline tile the request, without gap or overlap.
+//! - The code that serves is the code that is simulated: a shard is generic over its backend.
+//!
+//! It knows nothing of TLS, HTTP/2, sessions or templates. A step does not know on which core, ring
+//! or thread it runs, nor who performs its effects; the shard does not know what steps mean; only
+//! one file knows the executor that hosts it.
 
 pub mod ctx;
 pub mod effect;

@@ -58,11 +58,6 @@ impl RealClock {
         self.reads_count.get()
     }
 
-    /// Whether moments come from the processor's counter.
-    pub fn is_counter(&self) -> bool {
-        self.scale.is_some()
-    }
-
     /// When `at` will be on the kernel's `CLOCK_MONOTONIC`. Reads both clocks, so that neither the
     /// calibration's error nor an NTP slew adds up over the life of the process.
     pub fn monotonic_at(&self, at: Nanos) -> Nanos {

@@ -19,6 +19,8 @@ pub type Owner = Ticket;
 #[derive(Debug)]
 pub struct Socket {
     pub(crate) fd: i32,
+    /// The ring that made it, which refuses those of others; zero for a simulated one.
+    pub(crate) ring: u32,
 }
 
 /// A socket that listens. The ring that opened it owns it; this names it.

@@ -14,7 +14,8 @@
 //! 4. The receive buffers outlive every receive: dropping ends all operations first, and leaks their
 //!    memory where the kernel will not let go of it.
 //! 5. `sockets` marks a descriptor open exactly from its accept to its close; each such descriptor
-//!    is ours.
+//!    is ours. A `Socket` names the ring that accepted it, no other ring takes it, and `close` uses
+//!    it up: the descriptor of a `Socket` that is taken is open.
 //! 6. All other SQEs point to nothing.
 
 mod listener;
@@ -32,6 +33,7 @@ use std::io;
 use std::marker::PhantomData;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use cutaway_scheduler::Nanos;
@@ -62,6 +64,8 @@ use timeout::Timeout;
 /// It stays on the thread that made it: with SINGLE_ISSUER the kernel refuses any other. Dropping it
 /// cancels what is in flight, waits for the ends, and closes the sockets that are still open.
 pub struct Uring {
+    /// Tells its sockets from those of other rings.
+    id: u32,
     queues: Queues,
     operations: Inflight<Operation>,
     messages: Messages,
@@ -122,6 +126,7 @@ impl Uring {
             registered_ring: queues.is_registered(),
         };
         Ok(Uring {
+            id: next_id(),
             queues,
             operations: Inflight::with_capacity(options.operations_count),
             messages: Messages::default(),
@@ -229,6 +234,19 @@ impl Uring {
         self.push(entry.flags(squeue::Flags::SKIP_SUCCESS), Target::Nobody);
     }
 
+    /// The descriptor of a socket of this ring.
+    ///
+    /// # Panics
+    /// Where it is another ring's: the number may be anybody's descriptor here.
+    #[inline]
+    fn own(&self, socket: &Socket) -> i32 {
+        assert!(
+            socket.ring == self.id,
+            "a socket is used on the ring that accepted it, and on no other"
+        );
+        socket.fd
+    }
+
     fn socket_state(&mut self, fd: i32) -> &mut SocketState {
         let index = fd as usize;
         if index >= self.sockets.len() {
@@ -315,7 +333,7 @@ impl Ring for Uring {
 
     #[inline]
     fn recv(&mut self, socket: &Socket, owner: Owner) {
-        let fd = socket.fd;
+        let fd = self.own(socket);
         let ticket = self.operations.insert(Operation::Recv { owner, fd });
         let state = self.socket_state(fd);
         debug_assert!(state.recv.is_none(), "one receive per socket at a time");
@@ -332,14 +350,15 @@ impl Ring for Uring {
     }
 
     fn stop_recv(&mut self, socket: &Socket) {
-        if let Some(recv) = self.socket_state(socket.fd).recv {
+        let fd = self.own(socket);
+        if let Some(recv) = self.socket_state(fd).recv {
             self.cancel(recv);
         }
     }
 
     #[inline]
     fn send(&mut self, socket: &Socket, owner: Owner, buffer: SendBuffer) {
-        let fd = Fd(socket.fd);
+        let fd = Fd(self.own(socket));
         let head_sent = buffer.sent_bytes.min(buffer.head.len());
         let head = &buffer.head[head_sent..];
         let body = &buffer.body[buffer.sent_bytes - head_sent..];
@@ -372,16 +391,18 @@ impl Ring for Uring {
         // A syscall of its own, because the ring hands a shutdown to a kernel thread that looks the
         // descriptor up late: after a close in the same turn it hits whoever got the number next.
         // It fails only where the peer is gone, which the receive tells.
+        let fd = self.own(socket);
         // SAFETY: invariant 5; takes two integers.
-        unsafe { libc::shutdown(socket.fd, libc::SHUT_WR) };
+        unsafe { libc::shutdown(fd, libc::SHUT_WR) };
     }
 
     fn close(&mut self, socket: Socket, owner: Owner) {
-        let state = self.socket_state(socket.fd);
+        let fd = self.own(&socket);
+        let state = self.socket_state(fd);
         debug_assert!(state.recv.is_none(), "a receive is in flight");
         state.is_open = false;
         let ticket = self.operations.insert(Operation::Close { owner });
-        let entry = opcode::Close::new(Fd(socket.fd)).build();
+        let entry = opcode::Close::new(Fd(fd)).build();
         self.push(entry, Target::Operation(ticket));
     }
 
@@ -513,6 +534,14 @@ struct Listener {
     socket: Option<TcpListener>,
     /// The accept in flight.
     accept: Option<Ticket>,
+}
+
+/// From one on; zero stands for the simulation.
+fn next_id() -> u32 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    // Relaxed: nothing but the number matters. 64 bits, so that it cannot begin again.
+    let id = NEXT.fetch_add(1, Ordering::Relaxed);
+    u32::try_from(id).expect("a process makes fewer than 2^32 rings")
 }
 
 fn explained(step: Step, error: &io::Error, options: &UringOptions) -> UringError {

@@ -13,6 +13,7 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::num::NonZeroU32;
 use std::os::fd::AsRawFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 
 use bytes::Bytes;
@@ -772,6 +773,31 @@ fn dropping_a_ring_ends_what_is_in_flight_and_closes_its_sockets() {
     // Bytes that were on their way may still come; then the end or a reset.
     let mut sink = vec![0; 1 << 20];
     while matches!(client.read(&mut sink), Ok(1..)) {}
+}
+
+/// A number that names one ring's socket may name anything on another: a listener, a file.
+#[test]
+fn a_socket_of_another_ring_is_refused() {
+    fn check(name: &str, ask: impl Fn(&mut Uring, Socket)) {
+        let mut shard = Shard::new(UringOptions::default());
+        let (socket, _client) = shard.connect();
+        let mut other = Uring::new(UringOptions::default()).unwrap();
+        let asked = AssertUnwindSafe(|| ask(&mut other, socket));
+        let said = catch_unwind(asked).expect_err(name);
+        let said = said.downcast::<&str>().unwrap();
+        assert!(
+            said.contains("on the ring that accepted it"),
+            "{name}: {said}"
+        );
+        assert_eq!(other.in_flight(), 0, "{name}");
+    }
+    check("recv", |ring, socket| ring.recv(&socket, OWNER));
+    check("stop_recv", |ring, socket| ring.stop_recv(&socket));
+    check("shutdown", |ring, socket| ring.shutdown_write(&socket));
+    check("close", |ring, socket| ring.close(socket, OWNER));
+    check("send", |ring, socket| {
+        ring.send(&socket, OWNER, SendBuffer::default());
+    });
 }
 
 #[test]

@@ -5,7 +5,7 @@ use super::frame::Window;
 use super::list::{Clauses, Readable, Usable, Writable};
 use super::request::Request;
 use super::slot::{Slot, Value};
-use crate::effect::{Kind, Resource};
+use crate::effect::{Kind, Resource, ResourceIndex};
 
 /// A request as one step may see and change it. The clauses say what that is:
 /// [`Reads`](crate::Reads), [`Writes`](crate::Writes), [`Uses`](crate::Uses), in any order.
@@ -66,7 +66,8 @@ where
     where
         D: Resource + Usable<<(A, B, C) as Clauses>::Uses, I>,
     {
-        D::Kind::handle(self.window.resource::<D, I>(), self.window.arena())
+        let resource = ResourceIndex(self.window.resource::<D, I>());
+        D::Kind::handle(resource, self.window.arena())
     }
 }
 

@@ -9,13 +9,14 @@ use cutaway_scheduler::Nanos;
 use super::decode::{Changes, Decode, Many, One, OneOrNone};
 use super::record::{Operation, SqlMode};
 use super::sqlite::Sqlite;
-use super::{Kind, Settings};
+use super::{Kind, ResourceIndex, Settings};
 use crate::ctx::{Arena, Filler, Slot, Value};
 
 impl Kind for Sqlite {
     type Handle<'r> = SqliteHandle<'r>;
 
-    fn handle<'r>(resource: u16, arena: &'r Arena) -> SqliteHandle<'r> {
+    fn handle<'r>(resource: ResourceIndex, arena: &'r Arena) -> SqliteHandle<'r> {
+        let ResourceIndex(resource) = resource;
         SqliteHandle { resource, arena }
     }
 

@@ -164,7 +164,7 @@ impl World {
                 Completion::Accepted {
                     owner,
                     result: match result {
-                        Ok(Done::Accepted(fd)) => Ok(Socket { fd }),
+                        Ok(Done::Accepted(fd)) => Ok(Socket { fd, ring: 0 }),
                         Err(error) => Err(error),
                         Ok(other) => self.bug(format_args!("an accept completed with {other:?}")),
                     },

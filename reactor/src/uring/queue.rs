@@ -124,6 +124,10 @@ impl Queues {
 
     /// Like [`enter`](Queues::enter) for one completion, but gives up after `patience`.
     pub(super) fn enter_for(&mut self, patience: Duration) -> io::Result<()> {
+        // Whoever drains waits for what found the queue full, too.
+        if !self.backlog.is_empty() {
+            self.submit_backlog()?;
+        }
         let patience = Timespec::from(patience);
         let arguments = SubmitArgs::new().timespec(&patience);
         match self.ring.submitter().submit_with_args(1, &arguments) {
@@ -249,3 +253,23 @@ fn deferred(options: &UringOptions) -> io_uring::Builder {
 /// Missing in the io-uring crate's public face.
 const REGISTER_RING_FDS: u32 = 20;
 const UNREGISTER_RING_FDS: u32 = 21;
+
+#[cfg(test)]
+mod tests {
+    use io_uring::opcode;
+
+    use super::*;
+
+    #[test]
+    fn every_way_in_submits_the_backlog() {
+        let (mut queues, _) = Queues::open(&UringOptions::default()).unwrap();
+        let nop = |number| opcode::Nop::new().build().user_data(number);
+        let popped = |queues: &mut Queues| queues.pop().map(|entry| entry.user_data());
+        queues.backlog.push_back(nop(1));
+        queues.enter(1).unwrap();
+        assert_eq!(popped(&mut queues), Some(1));
+        queues.backlog.push_back(nop(2));
+        queues.enter_for(Duration::from_millis(50)).unwrap();
+        assert_eq!(popped(&mut queues), Some(2));
+    }
+}

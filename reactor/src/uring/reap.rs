@@ -99,13 +99,14 @@ impl Uring {
                     self.operations.remove(ticket);
                     self.listeners[listener.0 as usize].accept = None;
                 }
+                let ring = self.id;
                 let result = outcome(result).map(|fd| {
                     let fd = fd as i32;
                     *self.socket_state(fd) = SocketState {
                         is_open: true,
                         recv: None,
                     };
-                    Socket { fd }
+                    Socket { fd, ring }
                 });
                 Some(Completion::Accepted {
                     owner,

@@ -10,7 +10,7 @@ use crate::Ticket;
 pub(super) enum Target {
     /// An operation in the table.
     Operation(Ticket),
-    /// Nobody: a cancel or a shutdown.
+    /// Nobody: a cancel.
     Nobody,
     /// The watch on the waker's eventfd.
     Waker,

@@ -137,6 +137,11 @@ impl<C: Clock + 'static> Connection<C> {
 
     /// The first statement of the text, if there is any, and the text behind it.
     fn prepare_first<'s>(&self, sql: &'s str) -> Result<(Option<Statement>, &'s str), SqlError> {
+        // To SQLite a zero byte is the end: what stands behind it would silently not run.
+        if sql.as_bytes().contains(&0) {
+            let refused = "there is a zero byte in the text";
+            return Err(SqlError::new(SqlErrorKind::Statement, refused));
+        }
         let len = c_int::try_from(sql.len())
             .map_err(|_| SqlError::new(SqlErrorKind::Statement, "the text is too long"))?;
         let text: *const c_char = sql.as_ptr().cast();

@@ -120,7 +120,11 @@ impl Methods {
 
     /// The size of an allocation; zero for none.
     fn size(&self, memory: *mut c_void) -> u64 {
-        // SAFETY: invariant 3; SQLite's method takes a null pointer too.
+        // SQLite itself never asks for the size of none, and its method would read before it.
+        if memory.is_null() {
+            return 0;
+        }
+        // SAFETY: invariant 3; there is an allocation at the pointer.
         let bytes = unsafe { (self.size)(memory) };
         u64::from(bytes.unsigned_abs())
     }
@@ -129,3 +133,15 @@ impl Methods {
 static DEFAULT: OnceLock<Methods> = OnceLock::new();
 static ALLOCATION_COUNT: AtomicU64 = AtomicU64::new(0);
 static BYTES: AtomicU64 = AtomicU64::new(0);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_memory_has_no_size() {
+        count();
+        let default = DEFAULT.get().expect("nobody used SQLite before");
+        assert_eq!(default.size(ptr::null_mut()), 0);
+    }
+}

@@ -306,6 +306,32 @@ fn a_point_read_does_not_wait_behind_slow_queries() {
 }
 
 #[test]
+fn a_statement_costs_what_its_reads_took() {
+    let place = Place::new();
+    let mut shard = Shard::open(&place.settings());
+    let mut expected = None;
+    for _ in 0..20 {
+        let handle = shard.start(COUNT, SqlMode::Read, &[]);
+        let finished = shard.wait_for(handle);
+        let took = finished.finished_at.since(finished.started_at);
+        // One run counts as a millisecond at most, and an eighth of the average.
+        let took = took.min(Nanos::from_millis(1)).0;
+        expected = Some(expected.map_or(took, |average| average - average / 8 + took / 8));
+        assert_eq!(shard.effects.cost(COUNT).map(|cost| cost.0), expected);
+    }
+
+    let given = author(1, "Ada");
+    shard.run(INSERT, SqlMode::Write, &given).unwrap();
+    assert_eq!(shard.effects.cost(INSERT), None);
+
+    let handle = shard.start(ENDLESS, SqlMode::Read, &[]);
+    shard.effects.cancel(handle);
+    let error = shard.wait_for(handle).result.unwrap_err();
+    assert_eq!(error.kind, SqlErrorKind::Cancelled);
+    assert_eq!(shard.effects.cost(ENDLESS), None);
+}
+
+#[test]
 fn writes_that_wait_together_are_committed_together() {
     let place = Place::new();
     // Time stands still, so that no batch is cut short by a machine that dawdles.
@@ -472,6 +498,25 @@ fn errors_say_what_to_conclude() {
     );
     assert_eq!(shard.read_int("SELECT 5; -- and a comment"), 5);
     assert_eq!(shard.read_int(COUNT), 1);
+}
+
+#[test]
+fn a_text_with_a_zero_byte_is_refused() {
+    let place = Place::new();
+    let refused = "there is a zero byte in the text";
+    let mut shard = Shard::open(&place.settings());
+    for sql in ["SELECT 1\0", "SELECT 1\0; SELECT 2", "SELECT '\0'"] {
+        let error = shard.run(sql, SqlMode::Read, &[]).unwrap_err();
+        assert_eq!(
+            (error.kind, error.message()),
+            (SqlErrorKind::Statement, refused)
+        );
+    }
+    let settings = place.settings().schema("CREATE TABLE lost (id);\0");
+    let error = settings.writer(StillClock).err().unwrap().to_string();
+    assert!(error.contains(refused), "{error}");
+    let error = shard.run("SELECT * FROM lost", SqlMode::Read, &[]);
+    assert_eq!(error.unwrap_err().message(), "no such table: lost");
 }
 
 #[test]
