@@ -14,7 +14,7 @@ use crate::step::Fail;
 ///
 /// The first group is the set-up's or the machine's fault and says what to change; the second is a
 /// fault of the program and should be reported.
-#[derive(Debug, Error)]
+#[derive(Error)]
 pub enum Error {
     /// Zero shards were asked for.
     #[error("a server has at least one shard")]
@@ -93,6 +93,13 @@ pub enum Error {
     /// A second signal came while the server was draining.
     #[error("ended by a second signal while draining")]
     Interrupted,
+}
+
+/// As `Display`, so that a `main` which returns it shows the cause and the remedy.
+impl std::fmt::Debug for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(self, f)
+    }
 }
 
 /// The failure that a refused message is answered with: the one place where refusals meet statuses.

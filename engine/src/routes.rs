@@ -291,13 +291,20 @@ impl BuiltRoutes {
 }
 
 /// A set-up that cannot serve, with everything that is wrong with it.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(PartialEq, Eq)]
 pub struct RoutesRefused(Vec<RoutesRefusal>);
 
 impl RoutesRefused {
     /// What is wrong, in the order it was met.
     pub fn refusals(&self) -> &[RoutesRefusal] {
         &self.0
+    }
+}
+
+/// As `Display`, so that a `main` which returns it shows every refusal.
+impl fmt::Debug for RoutesRefused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

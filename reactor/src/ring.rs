@@ -191,6 +191,13 @@ pub trait Ring {
         self.ready_count() > 0
     }
 
+    /// Whether the kernel has been told everything and has done what only an [`enter`](Ring::enter)
+    /// makes it do: no operation is queued, no deferred task work waits.
+    ///
+    /// Only then is whoever sleeps outside of `enter` sure to be woken. A kernel runs about 40 pieces
+    /// of task work an `enter` and leaves the rest without a sign (6.13, `IO_LOCAL_TW_DEFAULT_MAX`).
+    fn is_flushed(&mut self) -> bool;
+
     /// Counters since the ring was made.
     fn stats(&self) -> RingStats;
 }

@@ -235,6 +235,10 @@ impl Ring for SimRing {
         self.world.borrow().completions.visible_count()
     }
 
+    fn is_flushed(&mut self) -> bool {
+        self.world.borrow().is_flushed()
+    }
+
     fn stats(&self) -> RingStats {
         self.world.borrow().stats
     }

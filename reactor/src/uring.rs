@@ -446,6 +446,10 @@ impl Ring for Uring {
         self.queues.ready_count()
     }
 
+    fn is_flushed(&mut self) -> bool {
+        self.queues.is_flushed()
+    }
+
     fn stats(&self) -> RingStats {
         RingStats {
             enter_count: self.queues.enter_count,

@@ -14,6 +14,9 @@ use crate::http::{self, FieldSpan, Head};
 use crate::limits::Limits;
 use crate::timeline::Departure;
 
+/// The interim response that asks for the content (RFC 9110 section 15.2.1).
+const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
 /// Why a connection ended. Counted for each reason, and named in tests.
 ///
 /// The first group is the peer's doing, the second is ours, the third is a fault.
@@ -123,6 +126,8 @@ pub(super) struct Connection {
     /// Received bytes that no request has consumed yet.
     pub inbox: Vec<u8>,
     pub upload: Option<Box<Upload>>,
+    /// The upload's client waits for 100 (Continue) before it sends the content.
+    pub wants_continue: bool,
     /// When the first byte of the request that is being read was reaped.
     pub first_byte_at: Option<Nanos>,
     /// When the latest bytes were reaped.
@@ -170,6 +175,7 @@ impl Connection {
             wire: http::Connection::new(),
             inbox: Vec::new(),
             upload: None,
+            wants_continue: false,
             first_byte_at: None,
             received_at: now,
             held_at: None,
@@ -291,6 +297,19 @@ impl Connection {
         }
         self.begun_count -= 1;
         self.departures.pop_front()
+    }
+
+    /// Asks for the content of the upload where its client waits for that. Behind replies that are
+    /// still owed an interim response would be taken for one of theirs, so it waits for them. True
+    /// where something is to be sent.
+    pub fn ask_for_content(&mut self, spare: &mut SpareBuffers, now: Nanos) -> bool {
+        let is_due = self.wants_continue && self.upload.is_some() && self.pipeline.is_empty();
+        if is_due {
+            self.wants_continue = false;
+            self.output(spare).head.extend_from_slice(CONTINUE);
+            self.note_encoded(CONTINUE.len(), now);
+        }
+        is_due
     }
 
     /// The buffer that further reply bytes go to.

@@ -105,7 +105,9 @@ async fn nap(shard: &mut Shard<Real>, bell: &Bell) -> io::Result<()> {
         if turn.completion_count > 0 || turn.has_work {
             break;
         }
-        if !shard.core.prepare_sleep() {
+        // What the turn itself has queued (a timeout's cancel) must be submitted first, and deferred
+        // task work beyond what one `enter` does rings no bell.
+        if shard.is_at_rest() && !shard.core.prepare_sleep() {
             bell.rung().await?;
         }
     }

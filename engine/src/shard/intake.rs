@@ -16,9 +16,6 @@ use crate::route::Found;
 use crate::step::{Fail, Failure};
 use crate::timeline::MarkKind;
 
-/// The interim response that asks for the content (RFC 9110 section 15.2.1).
-const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
-
 /// What an upload's memory may have grown to and still be kept for the next one.
 const UPLOAD_BYTES_KEPT_MAX: usize = 64 * 1024;
 
@@ -150,12 +147,8 @@ impl<B: Backend> Core<B> {
         upload.body.clear();
         upload.arrival = arrival;
         connection.upload = Some(upload);
-        // Behind replies that are still owed an interim response would be taken for one of theirs.
-        let may_ask = connection.pipeline.is_empty() && head.version == Version::Http11;
-        if head.expect_continue && may_ask {
-            let output = connection.output(&mut self.spare_buffers);
-            output.head.extend_from_slice(CONTINUE);
-            connection.note_encoded(CONTINUE.len(), head_at);
+        connection.wants_continue = head.expect_continue && head.version == Version::Http11;
+        if connection.ask_for_content(&mut self.spare_buffers, head_at) {
             self.mark_dirty(ticket);
         }
     }

@@ -129,6 +129,7 @@ impl<B: Backend> Core<B> {
                 }
             }
         }
+        connection.ask_for_content(&mut self.spare_buffers, now);
         connection.end_if_answered(is_draining);
         self.mark_dirty(connection_ticket);
         self.end_request(ticket);

@@ -25,6 +25,7 @@ pub struct Shard<B: Backend> {
     pub(super) ring: B::Ring,
     pub(super) core: Core<B>,
     carried: Carried,
+    hold_up: HoldUp,
 }
 
 impl<B: Backend> Shard<B> {
@@ -34,6 +35,7 @@ impl<B: Backend> Shard<B> {
             ring,
             core,
             carried: Carried::new(),
+            hold_up: HoldUp::default(),
         };
         for &listener in listeners {
             shard.core.listen(&mut shard.ring, listener);
@@ -61,6 +63,7 @@ impl<B: Backend> Shard<B> {
     pub fn turn_with(&mut self, want: u32) -> std::io::Result<Turn> {
         self.ring.enter(want)?;
         let entered_at = self.core.read_clock();
+        self.hold_up.note(self.ring.ready_count(), entered_at);
         let mut turn = Turn::default();
         turn.completion_count += self.core.poll_effects();
         let stop_at = entered_at + self.core.limits.turn_quantum;
@@ -72,13 +75,14 @@ impl<B: Backend> Shard<B> {
             && self.core.run_ready(stop_at)
             && self.core.reading < enter_at
         {}
-        // Behind the completions, and as of the moment when these were seen: what came while the shard
-        // was held up did not come late.
-        self.core.expire_timers(&mut self.ring, entered_at);
+        let reaped = self.core.limits.completions_per_turn - left;
+        let waiting = self.ring.ready_count();
+        if let Some(seen_at) = self.hold_up.end(reaped, waiting) {
+            self.core.expire_timers(&mut self.ring, seen_at);
+        }
         self.core.flush(&mut self.ring);
         self.core.stats.turn_count += 1;
         self.core.note_turn(entered_at);
-        let waiting = self.ring.ready_count();
         self.carried.leave(waiting, self.core.reading);
         turn.has_work = self.has_work();
         Ok(turn)
@@ -87,6 +91,12 @@ impl<B: Backend> Shard<B> {
     /// Whether a turn would find something to do without waiting.
     pub fn has_work(&self) -> bool {
         self.ring.ready_count() > 0 || self.core.has_work()
+    }
+
+    /// Whether the shard may sleep outside of its ring: there is nothing to do, and the kernel neither
+    /// has anything to be told nor anything that only an `enter` would make it do.
+    pub(crate) fn is_at_rest(&mut self) -> bool {
+        !self.has_work() && self.ring.is_flushed()
     }
 
     /// Whether the drain has ended: nothing is connected, accepted or in flight.
@@ -203,5 +213,32 @@ impl<B: Backend> Shard<B> {
             // workers in any case.
             Completion::Heartbeat | Completion::Timer | Completion::Woken => {}
         }
+    }
+}
+
+/// Keeps timers behind the completions that were there before them: a request that came while the
+/// shard was held up did not come late. Completions that come meanwhile are not waited for, so that
+/// under load timers fire all the same.
+#[derive(Debug, Default)]
+struct HoldUp {
+    completion_count: usize,
+    seen_at: Nanos,
+}
+
+impl HoldUp {
+    /// So many completions are there.
+    fn note(&mut self, completion_count: usize, now: Nanos) {
+        if self.completion_count == 0 {
+            self.completion_count = completion_count;
+            self.seen_at = now;
+        }
+    }
+
+    /// So many were reaped and so many still wait. As of when timers may fire, if they may.
+    fn end(&mut self, reaped_count: usize, waiting_count: usize) -> Option<Nanos> {
+        // Stale ones were counted too and are never reaped.
+        let left = self.completion_count.saturating_sub(reaped_count);
+        self.completion_count = left.min(waiting_count);
+        (self.completion_count == 0).then_some(self.seen_at)
     }
 }

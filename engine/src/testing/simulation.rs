@@ -214,6 +214,8 @@ impl Simulation {
     }
 
     fn turn_napping(&mut self, want: u32) -> Turn {
+        // As the host: what the last turn has queued is submitted before anybody sleeps.
+        let want = if self.shard.is_at_rest() { want } else { 0 };
         let turn = self
             .shard
             .turn_with(want)

@@ -321,6 +321,7 @@ fn what_came_while_the_shard_was_held_up_is_not_late() {
     let home = Home::new();
     let limits = Limits {
         head_timeout: Nanos::from_millis(2),
+        completions_per_turn: 1,
         ..Limits::default()
     };
     for seed in 0..30 {
@@ -329,6 +330,7 @@ fn what_came_while_the_shard_was_held_up_is_not_late() {
         client.send(b"GET /plaintext HT");
         simulation.run_for(1.millis());
         client.send(b"TP/1.1\r\nHost: a\r\n\r\n");
+        let _others = [simulation.connect(), simulation.connect()];
         // The bytes come in while the shard does not look, and it looks when their time is over.
         let until = simulation.clock().now() + Nanos::from_micros(800);
         while simulation.net().next_at().is_some_and(|at| at < until) {

@@ -230,6 +230,11 @@ impl World {
         self.workers.iter().filter_map(Weak::upgrade)
     }
 
+    /// Whether no submission waits for an `enter`.
+    pub(super) fn is_flushed(&self) -> bool {
+        self.submissions.is_empty()
+    }
+
     fn begin_enter(&mut self, want: u32) {
         self.stats.enter_count += 1;
         let leased = self.buffers.leased_count();

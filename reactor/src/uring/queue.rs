@@ -142,6 +142,12 @@ impl Queues {
         self.ring.completion().next()
     }
 
+    /// Whether no SQE is queued and no task work waits for an `enter`.
+    pub(super) fn is_flushed(&mut self) -> bool {
+        let submissions = self.ring.submission();
+        self.backlog.is_empty() && submissions.is_empty() && !submissions.taskrun()
+    }
+
     /// How many completions are there.
     #[inline]
     pub(super) fn ready_count(&self) -> usize {
@@ -246,7 +252,11 @@ fn sized(options: &UringOptions) -> io_uring::Builder {
 
 fn deferred(options: &UringOptions) -> io_uring::Builder {
     let mut builder = sized(options);
-    builder.setup_single_issuer().setup_defer_taskrun();
+    // TASKRUN_FLAG shows the task work that is left.
+    builder
+        .setup_single_issuer()
+        .setup_defer_taskrun()
+        .setup_taskrun_flag();
     builder
 }
 
