@@ -14,6 +14,7 @@ use cutaway::BuiltRoutes;
 use cutaway::limits::Limits;
 use cutaway::prelude::*;
 use cutaway::shard::Close;
+use cutaway_scheduler::Nanos;
 
 #[path = "harness/client.rs"]
 #[allow(dead_code, reason = "each test uses a part of it")]
@@ -259,4 +260,34 @@ fn receive_buffers() {
     }
     drop(clients);
     assert_eq!(server.stop().request_count, 32 * 5 * 3);
+}
+
+/// The lingering of many connections ends in one turn, while the shard dozes off: everything that
+/// turn submits has to reach the kernel before the core sleeps. The drain waits for all of it, without
+/// an end where something was left behind.
+#[test]
+fn a_shard_that_dozes_off_has_told_the_kernel_everything() {
+    let limits = Limits {
+        linger_timeout: Nanos::from_millis(20),
+        ..Limits::default()
+    };
+    let routes = Routes::new().get("/plain", chain(plain)).build().unwrap();
+    let server = Server::start(routes, limits);
+    let mut clients: Vec<Client> = (0..100).map(|_| Client::connect(server.address)).collect();
+    for client in &mut clients {
+        client.send("GET /plain HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    }
+    for client in &mut clients {
+        assert_eq!(client.response().status, 200);
+    }
+    // Long enough for the shard to doze off in between; nothing is asserted of the time.
+    thread::sleep(Duration::from_millis(100));
+    let (tell, told) = std::sync::mpsc::channel();
+    thread::spawn(move || tell.send(server.stop()));
+    let stats = told
+        .recv_timeout(Duration::from_secs(30))
+        .expect("the drain ends");
+    assert_eq!(stats.closed(Close::NotKeptAlive), 100);
+    assert_eq!(stats.closed(Close::DrainDeadline), 0);
+    drop(clients);
 }
