@@ -9,13 +9,25 @@ use std::collections::VecDeque;
 use cutaway_scheduler::Nanos;
 
 /// Runs of completions with the moment each was first seen, the oldest first.
-#[derive(Debug, Default)]
+///
+/// # Bounds
+/// [`RUNS_MAX`] runs; beyond that the newest completions count as seen with those before them, which
+/// makes their wait longer, never shorter.
+#[derive(Debug)]
 pub(super) struct Carried {
     runs: VecDeque<(usize, Nanos)>,
     count: usize,
 }
 
 impl Carried {
+    /// Nothing is carried.
+    pub fn new() -> Carried {
+        Carried {
+            runs: VecDeque::with_capacity(RUNS_MAX),
+            count: 0,
+        }
+    }
+
     /// When the completion that is popped next was first seen; `now` where it was not carried.
     pub fn next(&mut self, now: Nanos) -> Nanos {
         let Some((count, seen_at)) = self.runs.front_mut() else {
@@ -37,11 +49,19 @@ impl Carried {
             self.next(now);
         }
         if waiting > self.count {
-            self.runs.push_back((waiting - self.count, now));
+            let new = waiting - self.count;
+            let is_full = self.runs.len() == RUNS_MAX;
+            match self.runs.back_mut() {
+                Some((count, _)) if is_full => *count += new,
+                _ => self.runs.push_back((new, now)),
+            }
             self.count = waiting;
         }
     }
 }
+
+/// How many turns' worth of completions are told apart.
+const RUNS_MAX: usize = 64;
 
 #[cfg(test)]
 mod tests {
@@ -49,7 +69,7 @@ mod tests {
 
     #[test]
     fn each_completion_keeps_the_moment_it_was_first_seen() {
-        let mut carried = Carried::default();
+        let mut carried = Carried::new();
         carried.leave(2, Nanos(10));
         // One is taken, two more have come.
         assert_eq!(carried.next(Nanos(15)), Nanos(10));
@@ -60,7 +80,7 @@ mod tests {
 
     #[test]
     fn completions_that_were_skipped_leave_no_moment_behind() {
-        let mut carried = Carried::default();
+        let mut carried = Carried::new();
         carried.leave(5, Nanos(10));
         carried.leave(1, Nanos(20));
         assert_eq!(carried.next(Nanos(30)), Nanos(10));

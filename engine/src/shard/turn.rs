@@ -34,7 +34,7 @@ impl<B: Backend> Shard<B> {
         let mut shard = Shard {
             ring,
             core,
-            carried: Carried::default(),
+            carried: Carried::new(),
             hold_up: HoldUp::default(),
         };
         for &listener in listeners {
