@@ -3,9 +3,10 @@
 //! Each round measures the foreground twice, without and with background requests, both in the open
 //! loop. A server whose slow work holds nobody up shows the same percentiles twice.
 
+use std::io::Read;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -66,20 +67,27 @@ import sqlite3, sys, time
 database = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=10)
 while True:
     database.execute('BEGIN IMMEDIATE')
+    print('holding', flush=True)
     time.sleep(float(sys.argv[2]))
     database.execute('COMMIT')
     time.sleep(0.05)
 ";
-        let child = Command::new("python3")
+        let mut child = Command::new("python3")
             .args(["-c", SCRIPT])
             .arg(database)
             .arg(hold.as_secs_f64().to_string())
+            .stdout(Stdio::piped())
             .spawn()
             .map_err(|_| Failure::Missing {
                 what: "python3, which holds the lock",
                 path: PathBuf::from("python3"),
                 remedy: "apt-get install python3",
             })?;
+        // Python's start takes longer than a percent of a measurement: it is over before one begins.
+        let mut first = [0];
+        if let Some(said) = &mut child.stdout {
+            let _ = said.read(&mut first);
+        }
         Ok(LockHolder(child))
     }
 }
