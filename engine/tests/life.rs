@@ -133,7 +133,7 @@ fn serve() {
     let engine = Engine::new(routes(&setting("TEST_SCRATCH").unwrap()))
         .address(address.parse().unwrap())
         .shards(setting("TEST_SHARDS").map_or(1, |count| count.parse().unwrap()))
-        .trace(TraceMode::Off)
+        .trace(TraceMode::Slow)
         .limits(limits);
     let ended = engine.start().and_then(|running| {
         println!("listening on {}", running.address());

@@ -23,7 +23,7 @@ impl Server {
         let engine = Engine::new(routes)
             .address(SocketAddr::from(([127, 0, 0, 1], 0)))
             .shards(1)
-            .trace(TraceMode::Off);
+            .trace(TraceMode::Slow);
         let running = set_up(engine).start().unwrap();
         Server {
             address: running.address(),
