@@ -41,14 +41,14 @@ pub enum Error {
         /// What is missing, and the remedy.
         error: UringError,
     },
-    /// glommio refused an executor.
+    /// The host refused an executor.
     #[error(
-        "shard {shard}: no executor: {why}; glommio needs 512 KiB of locked memory, see `ulimit -l`"
+        "shard {shard}: no executor: {why}; the host executor needs 512 KiB of locked memory, see `ulimit -l`"
     )]
     Executor {
         /// The shard.
         shard: usize,
-        /// glommio's word.
+        /// The host's word.
         why: String,
     },
     /// A database could not be opened.
