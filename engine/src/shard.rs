@@ -14,7 +14,10 @@
 mod carried;
 mod connection;
 mod core;
-#[expect(unsafe_code, reason = "an eventfd passes into the host executor's hands")]
+#[expect(
+    unsafe_code,
+    reason = "an eventfd passes into the host executor's hands"
+)]
 pub(crate) mod host;
 mod intake;
 mod outlet;
