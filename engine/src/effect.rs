@@ -15,7 +15,7 @@ use std::any::TypeId;
 
 pub use decode::{Answer, Decode, Executed, FromRow, Undecoded};
 pub use query::{Effect, Query, SqlValue, SqliteHandle};
-pub use record::{EffectRecord, Operation, SqlMode};
+pub use record::{EffectRecord, Operation, SqlMode, SqlStatement};
 pub use row::{Column, DecodeError, FromColumn, ResultBuffer, Row, RowWriter, Rows, TooLarge};
 pub use sqlite::Sqlite;
 

@@ -1,7 +1,7 @@
 //! One step, without a socket.
 //!
 //! ```
-//! use cutaway::effect::{Operation, SqlValue};
+//! use cutaway::effect::SqlValue;
 //! use cutaway::prelude::*;
 //! use cutaway::testing;
 //!
@@ -33,9 +33,9 @@
 //!
 //! let tested = testing::get("/posts/7").put(PostId, 7).run(load);
 //! assert_eq!(tested.decision(), Ok(Decision::Need));
-//! let Operation::Sqlite { sql, params, .. } = tested.effect().expect("it asks for one").operation;
-//! assert_eq!(sql, "SELECT title FROM posts WHERE id = ?1");
-//! assert_eq!(params, [SqlValue::Int(7)]);
+//! let effect = tested.effect().expect("it asks for one");
+//! assert_eq!(effect.sql(), Some("SELECT title FROM posts WHERE id = ?1"));
+//! assert_eq!(effect.statements()[0].params, [SqlValue::Int(7)]);
 //! ```
 
 pub mod simulation;

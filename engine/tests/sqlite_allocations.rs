@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use cutaway::effect::sqlite::{Seat, Sqlite, SqliteEffects, SqliteJob, memory};
-use cutaway::effect::{SqlMode, SqlValue};
+use cutaway::effect::{SqlMode, SqlStatement, SqlValue};
 use cutaway_reactor::worker::{Death, ThreadPort};
 use cutaway_reactor::{RealClock, Ticket, Waker};
 use cutaway_scheduler::{Clock, Nanos};
@@ -62,7 +62,13 @@ fn run(effects: &mut Effects, clock: &RealClock, mode: SqlMode, width: i64, roun
         for id in 0..width {
             let values = [SqlValue::Int(id), SqlValue::Text(text)];
             let now = clock.now();
-            let started = effects.try_start(request, sql, mode, &values, Nanos::NEVER, now);
+            let statement = SqlStatement {
+                sql,
+                params: &values,
+                rows_max: u32::MAX,
+                expects_change: false,
+            };
+            let started = effects.try_start(request, mode, &[statement], Nanos::NEVER, now);
             started.unwrap();
         }
         while effects.in_flight() > 0 {

@@ -7,7 +7,7 @@ use bumpalo::collections::Vec as ArenaVec;
 use cutaway_scheduler::Nanos;
 
 use super::decode::{Changes, Decode, Many, One, OneOrNone};
-use super::record::{Operation, SqlMode};
+use super::record::{Operation, SqlMode, SqlStatement};
 use super::sqlite::Sqlite;
 use super::{Kind, ResourceIndex, Settings};
 use crate::ctx::{Arena, Filler, Slot, Value};
@@ -113,13 +113,18 @@ impl<'r, Q> Query<'r, Q> {
     where
         Value<'r, S>: Decode<'r, Q>,
     {
+        let arena = self.params.bump();
+        let statement = SqlStatement {
+            sql: self.sql,
+            params: self.params.into_bump_slice(),
+            rows_max: self.rows_max,
+            expects_change: false,
+        };
         Effect {
             resource: self.resource,
             operation: Operation::Sqlite {
-                sql: self.sql,
                 mode: self.mode,
-                params: self.params.into_bump_slice(),
-                rows_max: self.rows_max,
+                statements: arena.alloc_slice_copy(&[statement]),
             },
             timeout: self.timeout,
             filler: Filler::of::<Q>(),

@@ -33,7 +33,7 @@ use cutaway_reactor::Waker;
 use cutaway_reactor::worker::{self, Batch, Death, Placement, Setup, SpawnError, ThreadPort};
 use cutaway_scheduler::{Clock, Nanos};
 
-pub use effects::{JobHandle, Refused, SqlFinished, SqliteEffects};
+pub use effects::{JobHandle, Refused, STATEMENTS_PER_TRANSACTION_MAX, SqlFinished, SqliteEffects};
 pub use error::{Constraint, SqlError, SqlErrorKind};
 pub use job::SqliteJob;
 pub use memory::{MemoryStats, memory};

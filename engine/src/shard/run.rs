@@ -160,11 +160,9 @@ impl<B: Backend> Core<B> {
             Some(timeout) => request.deadline.min(now + timeout),
             None => request.deadline,
         };
-        let Operation::Sqlite {
-            sql, mode, params, ..
-        } = effect.operation;
+        let Operation::Sqlite { mode, statements } = effect.operation;
         let performer = &mut self.effects[usize::from(resource)];
-        let started = performer.try_start(ticket, sql, mode, params, until, now);
+        let started = performer.try_start(ticket, mode, statements, until, now);
         request.resource = resource;
         match started {
             Ok(job) => {
@@ -184,6 +182,13 @@ impl<B: Backend> Core<B> {
                     Refused::Dead => Failure::new(Fail::Unavailable, "effect", "worker died"),
                     Refused::TooLarge(_) => {
                         Failure::new(Fail::ContentTooLarge, "effect", "operands too large")
+                    }
+                    Refused::Statements { count, count_max } => {
+                        let index = request.route;
+                        let step = index.map(|index| self.routes.route(index));
+                        let step = step.map(|route| route.step_name(request.context.step()));
+                        let words = format_args!("{count} statements, at most {count_max} may be");
+                        Failure::contract(step.unwrap_or_default(), words)
                     }
                 };
                 self.answer_failure(ticket, MarkKind::Refused, failure);

@@ -12,8 +12,7 @@ use super::Sqlite;
 use super::error::{SqlError, SqlErrorKind};
 use super::job::{SqliteJob, Verdict};
 use super::watch::Cancel;
-use crate::effect::query::SqlValue;
-use crate::effect::record::SqlMode;
+use crate::effect::record::{SqlMode, SqlStatement};
 use crate::effect::row::{ResultBuffer, TooLarge};
 
 /// Starts statements for one shard and collects what became of them.
@@ -51,6 +50,13 @@ pub enum Refused {
     Full,
     /// The operands pass their bound. It would not help to try again.
     TooLarge(TooLarge),
+    /// No statement, or more than one effect may have: a mistake of the program.
+    Statements {
+        /// How many there are.
+        count: usize,
+        /// How many there may be.
+        count_max: usize,
+    },
     /// The worker has died. The process should end.
     Dead,
 }
@@ -112,22 +118,27 @@ impl<P: WorkerPort<SqliteJob>> SqliteEffects<P> {
         }
     }
 
-    /// Starts a statement for the request with that ticket. The values are copied.
+    /// Starts statements for the request with that ticket. Their values are copied.
     ///
     /// # Errors
     /// [`Refused`]; nothing was started then.
     pub fn try_start(
         &mut self,
         request: Ticket,
-        sql: &'static str,
         mode: SqlMode,
-        values: &[SqlValue<'_>],
+        statements: &[SqlStatement<'_>],
         deadline: Nanos,
         now: Nanos,
     ) -> Result<JobHandle, Refused> {
+        let &[SqlStatement { sql, params, .. }] = statements else {
+            return Err(Refused::Statements {
+                count: statements.len(),
+                count_max: STATEMENTS_PER_TRANSACTION_MAX,
+            });
+        };
         let port = self.choose(mode, sql).ok_or(Refused::Dead)?;
         let mut job = self.free.pop().ok_or(Refused::Full)?;
-        if let Err(bound) = job.bind(values, self.operand_bytes_max) {
+        if let Err(bound) = job.bind(params, self.operand_bytes_max) {
             self.free.push(job);
             return Err(Refused::TooLarge(bound));
         }
@@ -343,6 +354,9 @@ const SLOW: Nanos = Nanos::from_micros(500);
 
 /// Stands in a box that was never used.
 const NOBODY: Ticket = Ticket::new(u32::MAX, NonZeroU32::MIN);
+
+/// How many statements one effect may have.
+pub const STATEMENTS_PER_TRANSACTION_MAX: usize = 1;
 
 /// How much memory a buffer keeps for its next use.
 const BUFFER_KEPT_BYTES: usize = 64 << 10;

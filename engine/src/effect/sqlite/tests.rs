@@ -11,7 +11,7 @@ use super::job::Verdict;
 use super::watch::{Cancel, Watch};
 use super::*;
 use crate::effect::row::{Column, ResultBuffer, TooLarge};
-use crate::effect::{SqlMode, SqlValue};
+use crate::effect::{SqlMode, SqlStatement, SqlValue};
 
 const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS authors (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;
@@ -111,7 +111,13 @@ impl Shard {
         let request = Ticket::new(self.started_count, std::num::NonZeroU32::MIN);
         let now = self.clock.now();
         let effects = &mut self.effects;
-        effects.try_start(request, sql, mode, values, deadline, now)
+        let statement = SqlStatement {
+            sql,
+            params: values,
+            rows_max: u32::MAX,
+            expects_change: false,
+        };
+        effects.try_start(request, mode, &[statement], deadline, now)
     }
 
     fn start(&mut self, sql: &'static str, mode: SqlMode, values: &[SqlValue<'_>]) -> JobHandle {

@@ -5,7 +5,9 @@ use std::cell::Cell;
 
 use super::*;
 use crate::ctx::RequestParts;
-use crate::effect::{Column, DecodeError, Executed, FromRow, Operation, Row, SqlMode, SqlValue};
+use crate::effect::{
+    Column, DecodeError, Executed, FromRow, Operation, Row, SqlMode, SqlStatement, SqlValue,
+};
 use crate::http::Span;
 use crate::prelude::*;
 use crate::response::{Body, problem};
@@ -329,10 +331,13 @@ fn an_effect_parks_the_request_and_fills_its_slot() {
     assert_eq!(
         effect.operation,
         Operation::Sqlite {
-            sql: SQL,
             mode: SqlMode::Read,
-            params: &[SqlValue::Int(7)],
-            rows_max: 1,
+            statements: &[SqlStatement {
+                sql: SQL,
+                params: &[SqlValue::Int(7)],
+                rows_max: 1,
+                expects_change: false,
+            }],
         }
     );
     // A slab may move its entries while a request waits.
