@@ -218,7 +218,7 @@ macro_rules! slot {
 
             fn extract<$life>(
                 from: $crate::ctx::Incoming<$life>,
-            ) -> ::core::result::Result<$type, $crate::Failure> {
+            ) -> ::core::result::Result<$type, $crate::step::Failure> {
                 from.$($read)+
             }
         }
