@@ -42,18 +42,39 @@ impl<J: 'static> SimPort<J> {
         clock: WorkClock,
         handler: impl Handler<J> + 'static,
     ) -> SimPort<J> {
+        SimPort::of_width(net, jobs_max, 1, clock, handler)
+    }
+
+    /// As many workers behind one port as it has jobs: none waits for another.
+    pub fn wide(
+        net: &SimNet,
+        jobs_max: usize,
+        clock: WorkClock,
+        handler: impl Handler<J> + 'static,
+    ) -> SimPort<J> {
+        SimPort::of_width(net, jobs_max, jobs_max, clock, handler)
+    }
+
+    fn of_width(
+        net: &SimNet,
+        jobs_max: usize,
+        running_max: usize,
+        clock: WorkClock,
+        handler: impl Handler<J> + 'static,
+    ) -> SimPort<J> {
         let mut world = net.world.borrow_mut();
         let index = world.workers.len();
         let bench = Rc::new(Bench {
             world: Rc::clone(&net.world),
             index,
             jobs_max,
+            running_max,
             place: RefCell::new(Place {
                 handler: Box::new(handler),
                 clock,
                 times: Stream::new(world.config.seed, TIMES_SALT + index as u64),
                 input: VecDeque::new(),
-                running: None,
+                running: Vec::new(),
                 held: Vec::new(),
                 held_outcomes: Vec::new(),
                 output: VecDeque::new(),
@@ -79,7 +100,7 @@ impl<J: 'static> WorkerPort<J> for SimPort<J> {
         world.record("job submitted", bench.index as u64, 0);
         place.in_flight_count += 1;
         place.input.push_back(job);
-        if place.running.is_none() && place.input.len() == 1 {
+        if place.running.len() < bench.running_max && place.input.len() == 1 {
             let at = world.after_latency();
             world.plan_work(bench.index, at);
         }
@@ -105,13 +126,22 @@ impl<J: 'static> WorkerPort<J> for SimPort<J> {
 
     fn prepare_sleep(&mut self) -> bool {
         // The worker runs beside the shard: it may finish between the shard's last poll and this.
-        let is_race = self.bench.place.borrow_mut().times.per_mille(RACE_RATE);
+        let is_still = self.bench.world.borrow().config.is_still;
+        let is_race = !is_still && self.bench.place.borrow_mut().times.per_mille(RACE_RATE);
         if is_race {
             self.bench.finish_early();
         }
         let mut place = self.bench.place.borrow_mut();
         place.is_shard_asleep = true;
         !planted::lost_resume() && !place.output.is_empty()
+    }
+
+    fn stop_marked(&mut self) {
+        let mut world = self.bench.world.borrow_mut();
+        if !self.bench.place.borrow().running.is_empty() {
+            let at = world.after_latency();
+            world.plan_work(self.bench.index, at);
+        }
     }
 
     fn is_dead(&self) -> bool {
@@ -151,6 +181,13 @@ impl WorkClock {
         }
     }
 
+    /// The job that runs takes so long, besides what it takes otherwise. [`Nanos::NEVER`] lets it run
+    /// until it is stopped.
+    pub fn spend(&self, length: Nanos) {
+        let used = self.used.get();
+        self.used.set(used.map(|used| used + length));
+    }
+
     fn begin(&self) {
         self.used.set(Some(Nanos::ZERO));
     }
@@ -173,6 +210,8 @@ struct Bench<J> {
     world: Rc<RefCell<World>>,
     index: usize,
     jobs_max: usize,
+    /// How many jobs run beside each other.
+    running_max: usize,
     place: RefCell<Place<J>>,
 }
 
@@ -181,7 +220,8 @@ struct Place<J> {
     clock: WorkClock,
     times: Stream,
     input: VecDeque<Box<J>>,
-    running: Option<Running<J>>,
+    /// In the order in which they were started.
+    running: Vec<Running<J>>,
     /// Jobs that wait for their batch to be settled, and beside each how it has ended so far.
     held: Vec<Box<J>>,
     held_outcomes: Vec<Outcome>,
@@ -202,16 +242,11 @@ struct Running<J> {
 impl<J> Worker for Bench<J> {
     fn work(&self) {
         let now = self.world.borrow().now();
-        let is_over = match &self.place.borrow().running {
-            // An event of a job that was finished early finds the next one at work.
-            Some(running) if running.ends_at > now => return,
-            Some(_) => true,
-            None => false,
-        };
-        if is_over {
-            self.finish();
+        // An event of a job that was finished early may find the next one at work.
+        while let Some(over) = self.next_over(now) {
+            self.finish(over);
         }
-        self.start_next();
+        while self.start_next() {}
     }
 
     fn may_block(&self) -> Result<(), Wrong> {
@@ -228,21 +263,40 @@ impl<J> Worker for Bench<J> {
     fn in_flight(&self) -> usize {
         self.place.borrow().in_flight_count
     }
+
+    fn is_working(&self) -> bool {
+        !self.place.borrow().running.is_empty()
+    }
 }
 
 impl<J> Bench<J> {
-    fn start_next(&self) {
-        let mut place = self.place.borrow_mut();
+    /// The place of a running job whose time is over, or that was stopped.
+    fn next_over(&self, now: Nanos) -> Option<usize> {
+        let Place {
+            handler, running, ..
+        } = &mut *self.place.borrow_mut();
+        (running.iter_mut())
+            .position(|running| running.ends_at <= now || handler.stops(&mut running.finished.job))
+    }
+
+    /// Starts the next job, where one waits and there is somebody to do it.
+    fn start_next(&self) -> bool {
+        let mut borrowed = self.place.borrow_mut();
+        let place = &mut *borrowed;
+        if place.running.len() == self.running_max {
+            return false;
+        }
         let Some(mut job) = place.input.pop_front() else {
-            return;
+            return false;
         };
-        let (is_panic, is_late, latency_max) = {
+        let (is_panic, is_late, latency_max, is_still) = {
             let mut world = self.world.borrow_mut();
             world.record("job starts", self.index as u64, 0);
             (
                 world.faults.strikes(Fault::JobPanicked),
                 world.faults.strikes(Fault::JobLate),
                 world.config.latency_max,
+                world.config.is_still,
             )
         };
         place.clock.begin();
@@ -256,30 +310,31 @@ impl<J> Bench<J> {
         };
         let used = place.clock.end();
         let usual = place.times.below(latency_max.as_u64().max(1));
-        let length = Nanos(if is_late {
-            100 * latency_max.as_u64()
-        } else {
-            usual
+        let length = Nanos(match (is_late, is_still) {
+            (true, _) => 100 * latency_max.as_u64(),
+            (false, true) => 0,
+            (false, false) => usual,
         });
         let mut world = self.world.borrow_mut();
         let worked_until = world.now() + used;
         let ends_at = worked_until.max(world.now() + length);
-        world.plan_work(self.index, ends_at);
-        place.running = Some(Running {
+        if ends_at < Nanos::NEVER {
+            world.plan_work(self.index, ends_at);
+        }
+        place.running.push(Running {
             finished: Finished { job, outcome },
             publish,
             ends_at,
             worked_until,
         });
+        true
     }
 
-    /// Publishes the running job, or holds it; settles the batch where its time has come.
-    fn finish(&self) {
+    /// Publishes a running job, or holds it; settles the batch where its time has come.
+    fn finish(&self, at: usize) {
         let mut borrowed = self.place.borrow_mut();
         let place = &mut *borrowed;
-        let Some(running) = place.running.take() else {
-            return;
-        };
+        let running = place.running.remove(at);
         let Finished { job, outcome } = running.finished;
         match running.publish {
             Publish::Now => place.output.push_back(Finished { job, outcome }),
@@ -309,10 +364,10 @@ impl<J> Bench<J> {
     /// The running job turns out to be over already.
     fn finish_early(&self) {
         let now = self.world.borrow().now();
-        let is_done = (self.place.borrow().running.as_ref())
-            .is_some_and(|running| running.worked_until <= now);
-        if is_done {
-            self.finish();
+        let done = (self.place.borrow().running.iter())
+            .position(|running| running.worked_until <= now);
+        if let Some(done) = done {
+            self.finish(done);
             self.start_next();
         }
     }
