@@ -38,6 +38,7 @@ pub use error::{Constraint, SqlError, SqlErrorKind};
 pub use job::SqliteJob;
 pub use memory::{MemoryStats, memory};
 pub use run::{Reader, Writer};
+pub(crate) use simulated::SimulatedSqlite;
 
 /// How a database is opened and used.
 #[derive(Clone, Debug)]

@@ -35,10 +35,11 @@ pub use cutaway_reactor::sim::{
 };
 
 use crate::effect::Settings;
-use crate::effect::sqlite::OpenError;
+use crate::effect::Sqlite;
+use crate::effect::sqlite::{OpenError, SimulatedSqlite};
 use crate::limits::Limits;
 use crate::routes::BuiltRoutes;
-use crate::shard::{Core, Shard, ShardStats, Turn};
+use crate::shard::{Core, Shard, ShardStats, Turn, UnderWay};
 use crate::timeline::{Exporter, KeptRecord, Names, RecorderConfig, TraceMode};
 
 /// A shard, its machine and its network.
@@ -115,12 +116,24 @@ impl Simulation {
         options: SimulationOptions,
     ) -> Result<Simulation, OpenError> {
         let SimulationOptions { limits, jobs_max } = options;
-        let routes: Arc<BuiltRoutes> = routes.into();
+        Simulation::assemble(routes.into(), config, limits, |net, _, sqlite| {
+            sqlite.simulate(net, jobs_max)
+        })
+    }
+
+    /// As [`with_options`](Simulation::with_options), with somebody's own idea of how the resource of
+    /// a name is simulated.
+    pub(crate) fn assemble(
+        routes: Arc<BuiltRoutes>,
+        config: SimConfig,
+        limits: Limits,
+        mut open: impl FnMut(&SimNet, &str, &Sqlite) -> Result<SimulatedSqlite, OpenError>,
+    ) -> Result<Simulation, OpenError> {
         let net = SimNet::new(config);
         let listener = net.listen();
         let mut effects = Vec::new();
-        for (_, Settings::Sqlite(sqlite)) in routes.resources() {
-            effects.push(sqlite.simulate(&net, jobs_max)?);
+        for (name, Settings::Sqlite(sqlite)) in routes.resources() {
+            effects.push(open(&net, name, sqlite)?);
         }
         let mut exporter = Exporter::new(Box::new(Nameless), Box::new(std::io::sink()), false);
         let recorder = exporter.recorder(
@@ -251,6 +264,22 @@ impl Simulation {
         if let Some(left) = self.shard.left_behind() {
             panic!("after the drain {left}");
         }
+    }
+
+    /// Whether nothing more happens at this moment.
+    pub(crate) fn is_settled(&mut self) -> bool {
+        let now = self.net.clock().now();
+        self.shard.is_at_rest() && self.net.next_at().is_none_or(|next_at| next_at > now)
+    }
+
+    /// Shows every request that has not ended, with the number of its connection; those of one
+    /// connection in the order of their replies.
+    pub(crate) fn each_under_way(&self, mut see: impl FnMut(usize, UnderWay)) {
+        self.shard.each_under_way(|socket, request| {
+            if let Some(connection) = self.net.connection_of(socket) {
+                see(connection, request);
+            }
+        });
     }
 
     /// What the shard has counted.

@@ -364,8 +364,8 @@ impl<J> Bench<J> {
     /// The running job turns out to be over already.
     fn finish_early(&self) {
         let now = self.world.borrow().now();
-        let done = (self.place.borrow().running.iter())
-            .position(|running| running.worked_until <= now);
+        let done =
+            (self.place.borrow().running.iter()).position(|running| running.worked_until <= now);
         if let Some(done) = done {
             self.finish(done);
             self.start_next();
