@@ -42,39 +42,18 @@ impl<J: 'static> SimPort<J> {
         clock: WorkClock,
         handler: impl Handler<J> + 'static,
     ) -> SimPort<J> {
-        SimPort::of_width(net, jobs_max, 1, clock, handler)
-    }
-
-    /// As many workers behind one port as it has jobs: none waits for another.
-    pub fn wide(
-        net: &SimNet,
-        jobs_max: usize,
-        clock: WorkClock,
-        handler: impl Handler<J> + 'static,
-    ) -> SimPort<J> {
-        SimPort::of_width(net, jobs_max, jobs_max, clock, handler)
-    }
-
-    fn of_width(
-        net: &SimNet,
-        jobs_max: usize,
-        running_max: usize,
-        clock: WorkClock,
-        handler: impl Handler<J> + 'static,
-    ) -> SimPort<J> {
         let mut world = net.world.borrow_mut();
         let index = world.workers.len();
         let bench = Rc::new(Bench {
             world: Rc::clone(&net.world),
             index,
             jobs_max,
-            running_max,
             place: RefCell::new(Place {
                 handler: Box::new(handler),
                 clock,
                 times: Stream::new(world.config.seed, TIMES_SALT + index as u64),
                 input: VecDeque::new(),
-                running: Vec::new(),
+                running: None,
                 held: Vec::new(),
                 held_outcomes: Vec::new(),
                 output: VecDeque::new(),
@@ -100,7 +79,7 @@ impl<J: 'static> WorkerPort<J> for SimPort<J> {
         world.record("job submitted", bench.index as u64, 0);
         place.in_flight_count += 1;
         place.input.push_back(job);
-        if place.running.len() < bench.running_max && place.input.len() == 1 {
+        if place.running.is_none() && place.input.len() == 1 {
             let at = world.after_latency();
             world.plan_work(bench.index, at);
         }
@@ -134,14 +113,6 @@ impl<J: 'static> WorkerPort<J> for SimPort<J> {
         let mut place = self.bench.place.borrow_mut();
         place.is_shard_asleep = true;
         !planted::lost_resume() && !place.output.is_empty()
-    }
-
-    fn stop_marked(&mut self) {
-        let mut world = self.bench.world.borrow_mut();
-        if !self.bench.place.borrow().running.is_empty() {
-            let at = world.after_latency();
-            world.plan_work(self.bench.index, at);
-        }
     }
 
     fn is_dead(&self) -> bool {
@@ -181,13 +152,6 @@ impl WorkClock {
         }
     }
 
-    /// The job that runs takes so long, besides what it takes otherwise. [`Nanos::NEVER`] lets it run
-    /// until it is stopped.
-    pub fn spend(&self, length: Nanos) {
-        let used = self.used.get();
-        self.used.set(used.map(|used| used + length));
-    }
-
     fn begin(&self) {
         self.used.set(Some(Nanos::ZERO));
     }
@@ -210,8 +174,6 @@ struct Bench<J> {
     world: Rc<RefCell<World>>,
     index: usize,
     jobs_max: usize,
-    /// How many jobs run beside each other.
-    running_max: usize,
     place: RefCell<Place<J>>,
 }
 
@@ -220,8 +182,7 @@ struct Place<J> {
     clock: WorkClock,
     times: Stream,
     input: VecDeque<Box<J>>,
-    /// In the order in which they were started.
-    running: Vec<Running<J>>,
+    running: Option<Running<J>>,
     /// Jobs that wait for their batch to be settled, and beside each how it has ended so far.
     held: Vec<Box<J>>,
     held_outcomes: Vec<Outcome>,
@@ -242,11 +203,16 @@ struct Running<J> {
 impl<J> Worker for Bench<J> {
     fn work(&self) {
         let now = self.world.borrow().now();
-        // An event of a job that was finished early may find the next one at work.
-        while let Some(over) = self.next_over(now) {
-            self.finish(over);
+        let is_over = match &self.place.borrow().running {
+            // An event of a job that was finished early finds the next one at work.
+            Some(running) if running.ends_at > now => return,
+            Some(_) => true,
+            None => false,
+        };
+        if is_over {
+            self.finish();
         }
-        while self.start_next() {}
+        self.start_next();
     }
 
     fn may_block(&self) -> Result<(), Wrong> {
@@ -263,31 +229,13 @@ impl<J> Worker for Bench<J> {
     fn in_flight(&self) -> usize {
         self.place.borrow().in_flight_count
     }
-
-    fn is_working(&self) -> bool {
-        !self.place.borrow().running.is_empty()
-    }
 }
 
 impl<J> Bench<J> {
-    /// The place of a running job whose time is over, or that was stopped.
-    fn next_over(&self, now: Nanos) -> Option<usize> {
-        let Place {
-            handler, running, ..
-        } = &mut *self.place.borrow_mut();
-        (running.iter_mut())
-            .position(|running| running.ends_at <= now || handler.stops(&mut running.finished.job))
-    }
-
-    /// Starts the next job, where one waits and there is somebody to do it.
-    fn start_next(&self) -> bool {
-        let mut borrowed = self.place.borrow_mut();
-        let place = &mut *borrowed;
-        if place.running.len() == self.running_max {
-            return false;
-        }
+    fn start_next(&self) {
+        let mut place = self.place.borrow_mut();
         let Some(mut job) = place.input.pop_front() else {
-            return false;
+            return;
         };
         let (is_panic, is_late, latency_max, is_still) = {
             let mut world = self.world.borrow_mut();
@@ -318,23 +266,22 @@ impl<J> Bench<J> {
         let mut world = self.world.borrow_mut();
         let worked_until = world.now() + used;
         let ends_at = worked_until.max(world.now() + length);
-        if ends_at < Nanos::NEVER {
-            world.plan_work(self.index, ends_at);
-        }
-        place.running.push(Running {
+        world.plan_work(self.index, ends_at);
+        place.running = Some(Running {
             finished: Finished { job, outcome },
             publish,
             ends_at,
             worked_until,
         });
-        true
     }
 
-    /// Publishes a running job, or holds it; settles the batch where its time has come.
-    fn finish(&self, at: usize) {
+    /// Publishes the running job, or holds it; settles the batch where its time has come.
+    fn finish(&self) {
         let mut borrowed = self.place.borrow_mut();
         let place = &mut *borrowed;
-        let running = place.running.remove(at);
+        let Some(running) = place.running.take() else {
+            return;
+        };
         let Finished { job, outcome } = running.finished;
         match running.publish {
             Publish::Now => place.output.push_back(Finished { job, outcome }),
@@ -364,10 +311,10 @@ impl<J> Bench<J> {
     /// The running job turns out to be over already.
     fn finish_early(&self) {
         let now = self.world.borrow().now();
-        let done =
-            (self.place.borrow().running.iter()).position(|running| running.worked_until <= now);
-        if let Some(done) = done {
-            self.finish(done);
+        let is_done = (self.place.borrow().running.as_ref())
+            .is_some_and(|running| running.worked_until <= now);
+        if is_done {
+            self.finish();
             self.start_next();
         }
     }
