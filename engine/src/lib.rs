@@ -28,6 +28,7 @@
 //! or thread it runs, nor who performs its effects; the shard does not know what steps mean; only
 //! one file knows the executor that hosts it.
 
+pub mod chains;
 pub mod ctx;
 pub mod effect;
 mod error;
