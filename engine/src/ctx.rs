@@ -212,3 +212,6 @@ impl Context {
         self.panic_count = 0;
     }
 }
+
+#[cfg(test)]
+mod tests;
