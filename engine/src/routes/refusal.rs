@@ -18,7 +18,8 @@ use crate::step::RouteRefusal;
 ///     .get("/users/{id}", chain(hello))
 ///     .get("/users/{name}", chain(hello))
 ///     .build()
-///     .expect_err("both match the same paths");
+///     .err()
+///     .expect("both match the same paths");
 /// assert_eq!(
 ///     refused.to_string(),
 ///     "these routes cannot serve:\
