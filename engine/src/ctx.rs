@@ -31,7 +31,9 @@ mod view;
 
 pub use arena::Arena;
 pub use exit::{Exit, ExitKind};
-pub use extract::{Extract, FromPath, FromText, PathSlot};
+pub use extract::{
+    BodyFormat, Extract, Extracted, FromRequest, FromSent, FromText, Incoming, Source,
+};
 pub use id::IdSource;
 pub use list::{Clauses, Reads, Uses, Writable, Writes};
 pub use request::{Request, RequestParts};

@@ -28,6 +28,8 @@
 //! or thread it runs, nor who performs its effects; the shard does not know what steps mean; only
 //! one file knows the executor that hosts it.
 
+#[expect(dead_code, reason = "configuration is to read what limits do not")]
+mod bound;
 pub mod chains;
 pub mod ctx;
 pub mod effect;

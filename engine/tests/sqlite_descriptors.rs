@@ -9,14 +9,23 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use cutaway::effect::SqlMode;
 use cutaway::effect::sqlite::{Seat, Sqlite};
+use cutaway::effect::{SqlMode, SqlStatement};
 use cutaway_reactor::worker::Death;
 use cutaway_reactor::{RealClock, Ticket, Waker};
 use cutaway_scheduler::{Clock, Nanos};
 
 fn count(directory: &str) -> usize {
     std::fs::read_dir(directory).unwrap().count()
+}
+
+fn statement(sql: &'static str) -> SqlStatement<'static> {
+    SqlStatement {
+        sql,
+        params: &[],
+        rows_max: u32::MAX,
+        expects_row: false,
+    }
 }
 
 #[test]
@@ -39,7 +48,7 @@ fn nothing_stays_open() {
         let sql = "INSERT INTO t VALUES (1)";
         let (never, now) = (Nanos::NEVER, clock.now());
         for shard in &mut shards {
-            let started = shard.try_start(request, sql, SqlMode::Write, &[], never, now);
+            let started = shard.try_start(request, SqlMode::Write, &[statement(sql)], never, now);
             started.unwrap();
         }
         if cycle % 2 == 0 {
@@ -52,7 +61,8 @@ fn nothing_stays_open() {
             // Closed with work on its way, and a query that would run for ever.
             let sql = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)
                        SELECT max(i) FROM n";
-            let started = shards[0].try_start(request, sql, SqlMode::Read, &[], never, now);
+            let started =
+                shards[0].try_start(request, SqlMode::Read, &[statement(sql)], never, now);
             started.unwrap();
         }
     }

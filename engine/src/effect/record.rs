@@ -17,20 +17,43 @@ pub struct EffectRecord<'r> {
     pub(crate) expected: Expected,
 }
 
+impl<'r> EffectRecord<'r> {
+    /// The statements it runs, in their order; none where it is no effect of a database.
+    pub fn statements(&self) -> &'r [SqlStatement<'r>] {
+        let Operation::Sqlite { statements, .. } = self.operation;
+        statements
+    }
+
+    /// The text of its first statement; none where it is no effect of a database.
+    pub fn sql(&self) -> Option<&'static str> {
+        self.statements().first().map(|statement| statement.sql)
+    }
+}
+
 /// What to do with a resource.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Operation<'r> {
-    /// One SQL statement.
+    /// SQL statements.
     Sqlite {
-        /// Its text.
-        sql: &'static str,
-        /// Whether it goes to a reader or to the writer.
+        /// Whether they go to a reader or to the writer.
         mode: SqlMode,
-        /// The values of `?1`, `?2`, …
-        params: &'r [SqlValue<'r>],
-        /// How many rows are of use; what comes after them need not be read.
-        rows_max: u32,
+        /// One statement, or those of a transaction in their order.
+        statements: &'r [SqlStatement<'r>],
     },
+}
+
+/// One SQL statement with its values.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SqlStatement<'r> {
+    /// Its text.
+    pub sql: &'static str,
+    /// The values of `?1`, `?2`, …
+    pub params: &'r [SqlValue<'r>],
+    /// How many rows are of use. What comes after them is not kept, but a statement that writes runs
+    /// to its end.
+    pub rows_max: u32,
+    /// Whether it is a failure that it neither changes nor gives a row.
+    pub expects_row: bool,
 }
 
 /// Which connection a statement needs.

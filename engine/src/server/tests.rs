@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 use cutaway_reactor::Ticket;
 
 use super::*;
-use crate::effect::SqlMode;
+use crate::effect::{SqlMode, SqlStatement};
 use crate::prelude::*;
 
 resource!(Notes: Sqlite);
@@ -63,9 +63,15 @@ fn the_death_of_a_worker_ends_the_wait() {
     let mut effects = open_resources(&routes, &[seat], &clock, &reporter).unwrap();
     clock.is_broken.store(true, Ordering::Relaxed);
     let request = Ticket::new(0, NonZeroU32::MIN);
-    let (never, sql) = (Nanos::NEVER, "SELECT 1");
+    let never = Nanos::NEVER;
+    let statement = SqlStatement {
+        sql: "SELECT 1",
+        params: &[],
+        rows_max: 1,
+        expects_row: false,
+    };
     let effects = &mut effects[0][0];
-    let started = effects.try_start(request, sql, SqlMode::Read, &[], never, Nanos::ZERO);
+    let started = effects.try_start(request, SqlMode::Read, &[statement], never, Nanos::ZERO);
     assert!(started.is_ok());
 
     let error = running(news).wait().unwrap_err();

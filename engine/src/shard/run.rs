@@ -8,7 +8,6 @@ use cutaway_scheduler::{Clock, Nanos, Popped};
 use super::core::{Core, TimerItem};
 use super::request::{Parked, Phase};
 use crate::effect::Operation;
-use crate::effect::sqlite::{Refused, SqlError, SqlErrorKind};
 use crate::step::{Fail, Failure, Go, Outcome, StepEnd, StepObserver};
 use crate::timeline::{MarkKind, Timeline};
 
@@ -87,7 +86,7 @@ impl<B: Backend> Core<B> {
                         Err(failure) => Outcome::Failed(failure),
                     }
                 }
-                Err(error) => request.context.fail(route, failure_of(&error)),
+                Err(error) => request.context.fail(route, error.failure()),
             },
             Phase::Ready | Phase::Parked(_) | Phase::Answered => {
                 request.context.run(route, &mut watch)
@@ -146,11 +145,9 @@ impl<B: Backend> Core<B> {
             Some(timeout) => request.deadline.min(now + timeout),
             None => request.deadline,
         };
-        let Operation::Sqlite {
-            sql, mode, params, ..
-        } = effect.operation;
+        let Operation::Sqlite { mode, statements } = effect.operation;
         let performer = &mut self.effects[usize::from(resource)];
-        let started = performer.try_start(ticket, sql, mode, params, until, now);
+        let started = performer.try_start(ticket, mode, statements, until, now);
         request.resource = resource;
         match started {
             Ok(job) => {
@@ -165,13 +162,9 @@ impl<B: Backend> Core<B> {
             }
             Err(refused) => {
                 self.stats.refused_effect_count += 1;
-                let failure = match refused {
-                    Refused::Full => Failure::new(Fail::Unavailable, "effect", "busy"),
-                    Refused::Dead => Failure::new(Fail::Unavailable, "effect", "worker died"),
-                    Refused::TooLarge(_) => {
-                        Failure::new(Fail::ContentTooLarge, "effect", "operands too large")
-                    }
-                };
+                let route = request.route.map(|index| self.routes.route(index));
+                let step = route.map(|route| route.step_name(request.context.step()));
+                let failure = refused.failure(step.unwrap_or_default());
                 self.answer_failure(ticket, MarkKind::Refused, failure);
             }
         }
@@ -190,14 +183,5 @@ impl<B: Backend> Core<B> {
             }
         }
         count
-    }
-}
-
-/// What a failed statement means for its request.
-fn failure_of(error: &SqlError) -> Failure {
-    match error.kind {
-        SqlErrorKind::Deadline => Failure::new(Fail::Timeout, "effect", ""),
-        SqlErrorKind::Busy => Failure::new(Fail::Unavailable, "database", "busy"),
-        _ => Failure::error("effect", error),
     }
 }

@@ -116,7 +116,8 @@ const FLOORS: &[(&str, &[&str], bool)] = &[
     ("response", &["ctx", "http", "step"], false),
     ("effect/sqlite", &["ctx", "effect", "step"], true),
     ("effect", &["ctx", "step"], false),
-    ("limits", &[], false),
+    ("limits", &["bound"], false),
+    ("bound", &[], false),
 ];
 
 /// Wire types: a step speaks of a status or a method, never of heads, framing or encoding.

@@ -5,7 +5,9 @@ use std::cell::Cell;
 
 use super::*;
 use crate::ctx::RequestParts;
-use crate::effect::{Column, DecodeError, Executed, FromRow, Operation, Row, SqlMode, SqlValue};
+use crate::effect::{
+    Column, DecodeError, Executed, FromRow, Operation, Row, SqlMode, SqlStatement, SqlValue,
+};
 use crate::http::Span;
 use crate::prelude::*;
 use crate::response::{Body, problem};
@@ -329,10 +331,13 @@ fn an_effect_parks_the_request_and_fills_its_slot() {
     assert_eq!(
         effect.operation,
         Operation::Sqlite {
-            sql: SQL,
             mode: SqlMode::Read,
-            params: &[SqlValue::Int(7)],
-            rows_max: 1,
+            statements: &[SqlStatement {
+                sql: SQL,
+                params: &[SqlValue::Int(7)],
+                rows_max: 1,
+                expects_row: false,
+            }],
         }
     );
     // A slab may move its entries while a request waits.
@@ -412,7 +417,10 @@ fn results_are_decoded_by_their_shape() {
         r#"404 {"type":"about:blank","title":"Not Found","status":404,"detail":"Title "}"#,
     );
     let mut executed = ResultBuffer::default();
-    (executed.changed_count, executed.last_row_id) = (3, 42);
+    executed.push_executed(Executed {
+        changed_count: 3,
+        last_row_id: 42,
+    });
     check(chain(delete).then(show_deleted), executed, "200 [3,42]");
     // The statement and the row type disagree, and a row that panics: both are ours, not the client's.
     let internal = r#"500 {"type":"about:blank","title":"Internal Server Error","status":500}"#;
