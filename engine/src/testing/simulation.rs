@@ -27,6 +27,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use cutaway_reactor::ring::ListenerId;
+use cutaway_reactor::sim::SimPort;
 use cutaway_reactor::{Ring, RingStats};
 use cutaway_scheduler::{Clock, ManualClock, Nanos};
 
@@ -34,9 +35,9 @@ pub use cutaway_reactor::sim::{
     ClientEnd, Fault, FaultCounts, FaultPlan, SimClient, SimConfig, SimNet, Simulated, Stream,
 };
 
-use crate::effect::Settings;
-use crate::effect::Sqlite;
-use crate::effect::sqlite::{OpenError, SimulatedSqlite};
+use crate::ctx::IdSource;
+use crate::effect::sqlite::{OpenError, SqliteEffects, SqliteJob};
+use crate::effect::{Settings, Sqlite};
 use crate::limits::Limits;
 use crate::routes::BuiltRoutes;
 use crate::shard::{Core, Shard, ShardStats, Turn, UnderWay};
@@ -64,6 +65,9 @@ pub struct Simulation {
     vain_turn_count: usize,
     vain_turns_max: usize,
 }
+
+/// A database as a simulated shard has it.
+type Database = SqliteEffects<SimPort<SqliteJob>>;
 
 /// What the loop around the shard is doing; as the host's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,25 +119,30 @@ impl Simulation {
         config: SimConfig,
         options: SimulationOptions,
     ) -> Result<Simulation, OpenError> {
-        let SimulationOptions { limits, jobs_max } = options;
-        Simulation::assemble(routes.into(), config, limits, |net, _, sqlite| {
-            sqlite.simulate(net, jobs_max)
-        })
+        Simulation::with_databases(
+            routes.into(),
+            config,
+            options,
+            |_, sqlite, net, jobs_max| sqlite.simulate(net, jobs_max),
+        )
     }
 
-    /// As [`with_options`](Simulation::with_options), with somebody's own idea of how the resource of
+    /// As [`with_options`](Simulation::with_options), with somebody's own idea of how the database of
     /// a name is simulated.
-    pub(crate) fn assemble(
+    pub(crate) fn with_databases<E>(
         routes: Arc<BuiltRoutes>,
         config: SimConfig,
-        limits: Limits,
-        mut open: impl FnMut(&SimNet, &str, &Sqlite) -> Result<SimulatedSqlite, OpenError>,
-    ) -> Result<Simulation, OpenError> {
+        options: SimulationOptions,
+        mut open: impl FnMut(&'static str, &Sqlite, &SimNet, usize) -> Result<Database, E>,
+    ) -> Result<Simulation, E> {
+        let SimulationOptions { limits, jobs_max } = options;
+        let mut id_draws = Stream::new(config.seed, ID_SALT);
+        let id_seed = [id_draws.draw(), id_draws.draw()];
         let net = SimNet::new(config);
         let listener = net.listen();
         let mut effects = Vec::new();
         for (name, Settings::Sqlite(sqlite)) in routes.resources() {
-            effects.push(open(&net, name, sqlite)?);
+            effects.push(open(name, sqlite, &net, jobs_max)?);
         }
         let mut exporter = Exporter::new(Box::new(Nameless), Box::new(std::io::sink()), false);
         let recorder = exporter.recorder(
@@ -145,7 +154,8 @@ impl Simulation {
             },
         );
         let vain_turns_max = VAIN_TURNS_MAX + limits.requests_max.min(1024);
-        let core = Core::new(net.clock(), limits, routes, effects, recorder);
+        let ids = IdSource::new(id_seed, 0);
+        let core = Core::new(net.clock(), limits, routes, effects, recorder, ids);
         let mut shard: Shard<Simulated> = Shard::new(net.ring(), core, &[listener]);
         shard.ring_mut().heartbeat(Some(HEARTBEAT));
         Ok(Simulation {
@@ -400,6 +410,9 @@ impl Names for Nameless {
         None
     }
 }
+
+/// The stream of a seed that ids of requests are drawn from.
+const ID_SALT: u64 = 0x1d;
 
 /// As on the host.
 const HEARTBEAT: Nanos = Nanos::from_millis(1);

@@ -10,9 +10,6 @@ use libsqlite3_sys as ffi;
 use super::error::SqlError;
 use super::{OpenError, Sqlite, SqliteEffects, SqliteJob};
 
-/// A database's face towards the shard of a simulated machine.
-pub(crate) type SimulatedSqlite = SqliteEffects<SimPort<SqliteJob>>;
-
 impl Sqlite {
     /// As [`simulate`](Sqlite::simulate), with the database in another file.
     pub(crate) fn simulate_at(
@@ -20,7 +17,7 @@ impl Sqlite {
         path: &Path,
         net: &SimNet,
         jobs_max: usize,
-    ) -> Result<SimulatedSqlite, OpenError> {
+    ) -> Result<SqliteEffects<SimPort<SqliteJob>>, OpenError> {
         let path = path.to_owned();
         Sqlite {
             path,
@@ -34,7 +31,7 @@ impl Sqlite {
         &self,
         net: &SimNet,
         jobs_max: usize,
-    ) -> Result<SimulatedSqlite, OpenError> {
+    ) -> Result<SqliteEffects<SimPort<SqliteJob>>, OpenError> {
         let clock = || WorkClock::new(net, A_LOOK);
         let at_disk = |clock: WorkClock, handler| {
             SimPort::with_clock(

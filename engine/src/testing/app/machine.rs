@@ -15,7 +15,7 @@ use crate::routes::BuiltRoutes;
 use crate::server::RouteNames;
 use crate::shard::{Close, UnderWay};
 use crate::testing::response::Response;
-use crate::testing::simulation::{SimConfig, Simulation};
+use crate::testing::simulation::{SimConfig, Simulation, SimulationOptions};
 use crate::testing::spend;
 use crate::testing::timeline::RequestTimeline;
 use crate::timeline::{KeptRecord, Stage};
@@ -78,16 +78,20 @@ impl Machine {
             databases,
         } = set_up;
         let mut scratch = None;
-        let opened = Simulation::assemble(
+        let options = SimulationOptions {
+            limits: limits.clone(),
+            ..SimulationOptions::default()
+        };
+        let opened = Simulation::with_databases(
             Arc::clone(routes),
             config.clone(),
-            limits.clone(),
-            |net, name, sqlite| match databases.get(name) {
+            options,
+            |name, sqlite, net, jobs_max| match databases.get(name) {
                 None => {
                     let fresh = scratch.get_or_insert_with(Scratch::new).database(name);
-                    sqlite.simulate_at(&fresh, net, JOBS_MAX)
+                    sqlite.simulate_at(&fresh, net, jobs_max)
                 }
-                Some(Database::File(path)) => sqlite.simulate_at(path, net, JOBS_MAX),
+                Some(Database::File(path)) => sqlite.simulate_at(path, net, jobs_max),
             },
         );
         let simulation = opened.unwrap_or_else(|error| panic!("no database: {error}"));
@@ -312,9 +316,6 @@ impl Machine {
         stuck.join(", ")
     }
 }
-
-/// Jobs that each worker takes at a time, as on the real one.
-const JOBS_MAX: usize = 64;
 
 /// What is answered without taking a request in, where the shard has no slot for it.
 const REFUSED_WITHOUT_SLOT: u16 = 503;
