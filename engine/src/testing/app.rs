@@ -223,7 +223,7 @@ impl App {
 
     /// The simulation below, for what an app has no word for.
     pub fn simulation<T>(&self, act: impl FnOnce(&mut Simulation) -> T) -> T {
-        with(&self.shared, |machine| act(machine.simulation()))
+        with(&self.shared, |machine| machine.act(act))
     }
 
     /// Ends the service as SIGTERM would, and checks that nothing is left of it: every request and

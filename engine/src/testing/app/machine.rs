@@ -1,6 +1,7 @@
 //! An app while it runs: the simulation, the clients, and which response and which timeline belong to
 //! which request.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -108,8 +109,15 @@ impl Machine {
         }
     }
 
-    pub fn simulation(&mut self) -> &mut Simulation {
-        &mut self.simulation
+    pub fn simulation(&self) -> &Simulation {
+        &self.simulation
+    }
+
+    /// Lets somebody else turn the simulation.
+    pub fn act<T>(&mut self, act: impl FnOnce(&mut Simulation) -> T) -> T {
+        let acted = spend::during(self.simulation.clock(), || act(&mut self.simulation));
+        self.observe();
+        acted
     }
 
     pub fn now(&self) -> Nanos {
@@ -230,7 +238,12 @@ impl Machine {
         self.simulation.net().set_horizon(Some(until));
         loop {
             self.turn();
-            let is_over = self.now() >= until && self.simulation.is_settled();
+            // What happens at the end of the time still falls into it, where the end is met at all.
+            let is_over = match self.now().cmp(&until) {
+                Ordering::Less => false,
+                Ordering::Equal => self.simulation.is_settled(),
+                Ordering::Greater => true,
+            };
             if is_over || is_enough(self) {
                 break;
             }
@@ -240,6 +253,11 @@ impl Machine {
 
     fn turn(&mut self) {
         spend::during(self.simulation.clock(), || self.simulation.turn());
+        self.observe();
+    }
+
+    /// Sees what the latest turns have brought.
+    fn observe(&mut self) {
         self.ended
             .extend(self.simulation.kept().into_iter().map(Rc::new));
         let Machine {
