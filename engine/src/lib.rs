@@ -29,6 +29,7 @@
 //! one file knows the executor that hosts it.
 
 mod bound;
+pub mod chains;
 pub mod config;
 pub mod ctx;
 pub mod effect;
