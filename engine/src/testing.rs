@@ -1,6 +1,18 @@
-//! Testing a service without a socket.
+//! Testing a service: a step, and the whole of it, without a socket and in virtual time.
+//!
+//! | what is tested | with | what runs |
+//! |---|---|---|
+//! | a step | [`get`]`(target)` … [`run`](Test::run)`(step)` | the function, on a context of its own |
+//! | a service | [`App::new`]`(routes)` | everything, on a simulated machine |
+//!
+//! Begin with the steps: they are functions, and a test of one says what it decides. Test a service
+//! as a whole where it matters what a client sees, what several requests do to each other, and what
+//! happens when something is slow, fails or goes away.
 //!
 //! # A step
+//!
+//! A step is run on what earlier steps would have left it: path parameters, the request, the slots it
+//! reads. What it decides, puts and asks for is there to be looked at.
 //!
 //! ```
 //! use cutaway::effect::SqlValue;
@@ -39,6 +51,87 @@
 //! assert_eq!(effect.sql(), Some("SELECT title FROM posts WHERE id = ?1"));
 //! assert_eq!(effect.statements()[0].params, [SqlValue::Int(7)]);
 //! ```
+//!
+//! # A service
+//!
+//! An [`App`] is a service on a simulated machine: the shard that serves, with its parser, its queue,
+//! its timers and its databases, between a simulated kernel and simulated clients. Requests take the
+//! way that they take in production.
+//!
+//! Its time is virtual. It stands still unless somebody takes some: a query, a step that
+//! [`spend`]s it, or the test that [advances](App::advance) it. So a test never sleeps, an hour
+//! takes milliseconds, and lengths are exact: a request that took 20 ms too long fails its test on
+//! every machine alike.
+//!
+//! ```
+//! use cutaway::prelude::*;
+//! use cutaway::testing::{self, App};
+//! use cutaway::timeline::Stage;
+//!
+//! fn quick(cx: &mut Cx) -> Step {
+//!     cx.text("quick")
+//! }
+//!
+//! fn slow(cx: &mut Cx) -> Step {
+//!     testing::spend(20.millis());
+//!     cx.text("slow")
+//! }
+//!
+//! let routes = Routes::new()
+//!     .get("/quick", chain(quick))
+//!     .get("/slow", chain(slow))
+//!     .build()?;
+//! let app = App::new(routes);
+//!
+//! // One request, and what came of it.
+//! let response = app.get("/quick").send();
+//! response.assert_status(Status::OK);
+//! assert_eq!(response.text(), "quick");
+//!
+//! // Two at once: the second one waits for the shard while the first one runs.
+//! let slow = app.get("/slow").start();
+//! let quick = app.get("/quick").start();
+//! let (slow, quick) = (slow.wait(), quick.wait());
+//! assert_eq!(slow.timeline().stage(Stage::Run), 20.millis());
+//! assert_eq!(quick.timeline().stage(Stage::Run), 0.millis());
+//! assert_eq!(app.now(), 20.millis());
+//!
+//! // A client that goes away in the middle.
+//! let client = app.client();
+//! client.send(b"GET /quick HT");
+//! app.advance(5.millis());
+//! client.disconnect();
+//!
+//! // Nothing is left of any of them.
+//! app.finish();
+//! # Ok::<(), cutaway::RoutesRefused>(())
+//! ```
+//!
+//! ## Where the time went
+//!
+//! Each response has the [timeline](Response::timeline) of its request: how long it was in each
+//! [stage](crate::timeline::Stage), its steps and its effects. Printed, it looks as the engine
+//! prints it; a failing assertion shows it.
+//!
+//! ## Databases
+//!
+//! Each database of the routes is a fresh file with the schema that the routes declare, removed in
+//! the end; [`App::file`] names another one. Statements run for real, and each look that SQLite takes
+//! at the clock costs 100 µs of virtual time, so that a deadline can come while one runs.
+//!
+//! ## Seeds, noise and faults
+//!
+//! A run repeats itself exactly. What chance would decide, a seed decides; with
+//! [noise](App::noise) and [faults](App::faults) that is a lot: when bytes arrive and how they are
+//! cut, how long a worker takes, what breaks. [`for_each_seed`] runs a test on many, and says which
+//! one failed; `CUTAWAY_SEED=17 cargo test` runs that one again.
+//!
+//! ## Nothing left
+//!
+//! [`App::finish`] ends the service in order, and fails where anything is left of it: a slot, an
+//! arena, a ticket, a job, a timer, a socket.
+//!
+//! Below all this lies the [`simulation`], for what an app has no word for.
 
 mod app;
 mod content;
