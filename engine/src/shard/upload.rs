@@ -127,29 +127,41 @@ pub(super) fn welcome(routes: &BuiltRoutes, arrived: &Arrived<'_>, bytes_max: u6
     let (head, head_bytes) = (arrived.head, arrived.head_bytes);
     // Looked for once more when the content is there: keeping what is found now would cost every
     // upload the room of all parameters.
-    let route = match routes.find(head.method, head.path.of(head_bytes)) {
-        Found::Route { value, .. } => Some(routes.route(*value)),
-        Found::NotFound | Found::MethodNotAllowed { .. } => None,
-    };
-    let bytes_max = route
-        .and_then(|route| route.body_bytes_max())
-        .unwrap_or(bytes_max);
+    let found = found(routes, head, head_bytes);
+    let route = routes.route(match &found {
+        Found::Route { value, .. } => **value,
+        Found::NotFound | Found::MethodNotAllowed { .. } => {
+            routes.unrouted(&found, head.path.of(head_bytes)).index
+        }
+    });
+    let bytes_max = route.body_bytes_max().unwrap_or(bytes_max);
     if let Framing::Length(length) = head.framing
         && length > bytes_max
     {
         return Welcome::Refuse(too_large(bytes_max));
     }
-    let is_kept = route.is_some_and(|route| route.body_mode() == BodyMode::Buffered);
+    let is_kept = route.body_mode() == BodyMode::Buffered;
     // https://www.rfc-editor.org/rfc/rfc9110#section-10.1.1 – a final status instead of 100.
     if head.expect_continue && !is_kept {
         return Welcome::AtOnce;
     }
-    if let Some(format) = route.and_then(|route| route.body_format())
+    if let Some(format) = route.body_format()
         && let Err(failure) = format.admit(content_type(arrived))
     {
         return Welcome::Refuse(failure);
     }
     Welcome::Await(Awaited { is_kept, bytes_max })
+}
+
+/// What the routes have for a request.
+#[inline]
+pub(super) fn found<'t>(routes: &'t BuiltRoutes, head: &Head, head_bytes: &[u8]) -> Found<'t, u16> {
+    let path = head.path.of(head_bytes);
+    if head.path_is_escaped {
+        routes.find_escaped(head.method, path)
+    } else {
+        routes.find(head.method, path)
+    }
 }
 
 fn content_type<'a>(arrived: &Arrived<'a>) -> Option<&'a [u8]> {
