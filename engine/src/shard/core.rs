@@ -115,7 +115,7 @@ impl<B: Backend> Core<B> {
         let fields = Vec::with_capacity(limits.fields_max);
         let body_bytes_max = limits.body_bytes_max;
         let limits = Limits {
-            body_bytes_max: (routes.routes().iter())
+            body_bytes_max: (routes.all_routes().iter())
                 .filter_map(Route::body_bytes_max)
                 .fold(body_bytes_max, u64::max),
             ..limits
