@@ -8,7 +8,6 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use cutaway::effect::SqlMode;
 use cutaway::effect::sqlite::scripted::{Script, ScriptedAnswer};
 use cutaway::effect::sqlite::{Constraint, SqlErrorKind};
 use cutaway::prelude::*;
@@ -134,8 +133,4 @@ fn a_step_is_asked_as_it_is_written() {
         panic!("two statements");
     };
     assert!(!first.expects_row && second.expects_row);
-    let cutaway::effect::Operation::Sqlite { mode, .. } = effect.operation else {
-        panic!("an effect of a database");
-    };
-    assert_eq!(mode, SqlMode::Write);
 }

@@ -36,6 +36,7 @@ pub use cutaway_reactor::sim::{
     ClientEnd, Fault, FaultCounts, FaultPlan, SimClient, SimConfig, SimNet, Simulated, Stream,
 };
 
+use crate::ctx::IdSource;
 use crate::effect::sqlite::scripted::Script;
 use crate::effect::sqlite::{OpenError, SqliteEffects, SqliteJob};
 use crate::effect::{Settings, Sqlite};
@@ -183,6 +184,8 @@ impl Simulation {
         open: impl Fn(&'static str, &Sqlite, &SimNet, usize) -> Result<Database, E>,
     ) -> Result<Simulation, E> {
         let SimulationOptions { limits, jobs_max } = options;
+        let mut id_draws = Stream::new(config.seed, ID_SALT);
+        let id_seed = [id_draws.draw(), id_draws.draw()];
         let net = SimNet::new(config);
         let listener = net.listen();
         let mut effects = Vec::new();
@@ -199,7 +202,8 @@ impl Simulation {
             },
         );
         let vain_turns_max = VAIN_TURNS_MAX + limits.requests_max.min(1024);
-        let core = Core::new(net.clock(), limits, routes, effects, recorder);
+        let ids = IdSource::new(id_seed, 0);
+        let core = Core::new(net.clock(), limits, routes, effects, recorder, ids);
         let mut shard: Shard<Simulated> = Shard::new(net.ring(), core, &[listener]);
         shard.ring_mut().heartbeat(Some(HEARTBEAT));
         Ok(Simulation {
@@ -438,6 +442,9 @@ impl Names for Nameless {
         None
     }
 }
+
+/// The stream of a seed that ids of requests are drawn from.
+const ID_SALT: u64 = 0x1d;
 
 /// As on the host.
 const HEARTBEAT: Nanos = Nanos::from_millis(1);
