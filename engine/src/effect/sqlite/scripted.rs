@@ -51,7 +51,9 @@ use crate::effect::row::{Column, Columns, ResultBuffer};
 /// A panic of the script is the panic of the job: the request gets a 500, the test goes on. So note
 /// in the script what came, and assert on that afterwards.
 #[derive(Clone)]
-pub struct Script(Rc<RefCell<dyn FnMut(&ScriptedStatement<'_>) -> ScriptedAnswer>>);
+pub struct Script(Rc<RefCell<Played>>);
+
+type Played = dyn FnMut(&ScriptedStatement<'_>) -> ScriptedAnswer;
 
 impl Script {
     /// A script that asks this function.
