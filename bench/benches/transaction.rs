@@ -25,6 +25,7 @@ struct Inline<H> {
     handler: H,
     batch_max: usize,
     input: VecDeque<Box<SqliteJob>>,
+    #[expect(clippy::vec_box, reason = "the boxes are what travels")]
     held: Vec<Box<SqliteJob>>,
     output: VecDeque<Box<SqliteJob>>,
 }
