@@ -107,7 +107,7 @@ impl Sqlite {
                 database,
                 script: script.clone(),
                 clock: clock.clone(),
-                result_bytes_max: self.result_bytes_max,
+                result_bytes_max: self.bounds.result_bytes_max,
             };
             SimPort::with_clock(net, jobs_max, clock, worker)
         };
