@@ -22,6 +22,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+use std::convert::Infallible;
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
@@ -36,6 +37,7 @@ pub use cutaway_reactor::sim::{
 };
 
 use crate::ctx::IdSource;
+use crate::effect::sqlite::scripted::Script;
 use crate::effect::sqlite::{OpenError, SqliteEffects, SqliteJob};
 use crate::effect::{Settings, Sqlite};
 use crate::limits::Limits;
@@ -125,6 +127,54 @@ impl Simulation {
             options,
             |_, sqlite, net, jobs_max| sqlite.simulate(net, jobs_max),
         )
+    }
+
+    /// As [`with_options`](Simulation::with_options), with a script that plays all the databases:
+    /// nothing is opened.
+    ///
+    /// ```
+    /// use cutaway::effect::sqlite::scripted::{Script, ScriptedAnswer};
+    /// use cutaway::prelude::*;
+    /// use cutaway::testing::simulation::{SimConfig, Simulation, SimulationOptions};
+    ///
+    /// resource!(pub Blog: Sqlite);
+    /// slot!(pub Title<'r>: (&'r str,));
+    ///
+    /// fn load(cx: &mut Cx<Writes<Title>, Uses<Blog>>) -> Step {
+    ///     cx.need(cx.on(Blog).query_one("SELECT title FROM posts").into(Title))
+    /// }
+    ///
+    /// fn show(cx: &mut Cx<Reads<Title>>) -> Step {
+    ///     let (title,) = *cx.get(Title);
+    ///     cx.text(title)
+    /// }
+    ///
+    /// let routes = Routes::new()
+    ///     .resource(Blog, Sqlite::open("not opened.db"))
+    ///     .get("/title", chain(load).then(show))
+    ///     .build()?;
+    /// let script = Script::new(|_| ScriptedAnswer::row(("hello",)).after(1.millis()));
+    /// let options = SimulationOptions::default();
+    /// let mut simulation = Simulation::scripted(routes, SimConfig::new(1), options, &script);
+    /// let client = simulation.connect();
+    /// client.send(b"GET /title HTTP/1.1\r\nHost: a\r\n\r\n");
+    /// simulation.run_for(5.millis());
+    /// assert!(client.take_read().ends_with(b"\r\n\r\nhello"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn scripted(
+        routes: impl Into<Arc<BuiltRoutes>>,
+        config: SimConfig,
+        options: SimulationOptions,
+        script: &Script,
+    ) -> Simulation {
+        let opened = Simulation::with_databases::<Infallible>(
+            routes.into(),
+            config,
+            options,
+            |name, sqlite, net, jobs_max| Ok(sqlite.simulate_scripted(name, script, net, jobs_max)),
+        );
+        opened.unwrap_or_else(|never| match never {})
     }
 
     /// As [`with_options`](Simulation::with_options), with somebody's own idea of how the database of
