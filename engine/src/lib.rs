@@ -47,7 +47,7 @@ pub mod timeline;
 pub use ctx::{Cx, Reads, Uses, Writes};
 pub use error::Error;
 pub use response::Renderer;
-pub use routes::{BuiltRoutes, Routes, RoutesRefusal, RoutesRefused};
+pub use routes::{BuiltRoutes, Routes, RoutesRefusal, RoutesRefused, VainSlot};
 pub use server::{Engine, Running, Stopper};
 pub use step::{Decision, Fail, Failure, Step};
 pub use timeline::TraceMode;

@@ -4,7 +4,7 @@
 //! shard, the death of a worker. A shard or a worker that dies ends the wait with an error that says
 //! what died: half a server that still answers is worse than none.
 
-use std::io;
+use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -189,6 +189,7 @@ impl Engine {
             })?;
         let drain_timeout = limits.drain_timeout;
         Ok(Running {
+            routes,
             address,
             drain_timeout,
             control,
@@ -201,6 +202,7 @@ impl Engine {
 
 /// A server that is up.
 pub struct Running {
+    routes: Arc<BuiltRoutes>,
     address: SocketAddr,
     drain_timeout: Nanos,
     control: Arc<Control>,
@@ -264,6 +266,8 @@ impl Running {
         }
         // The last recorder is gone with its shard, so the exporter prints what is left and ends.
         let _ = self.exporter.join();
+        // Words for whoever develops; nothing is lost where nobody listens.
+        let _ = io::stderr().write_all(self.routes.unused_report().as_bytes());
         Ok(stats)
     }
 }

@@ -31,6 +31,7 @@
 //!    plan it came from, and is forgotten at `end`.
 
 mod plan;
+mod touched;
 
 use std::alloc::Layout;
 use std::any::TypeId;
@@ -52,6 +53,7 @@ use crate::step::Failure;
 pub(crate) use plan::{Access, FRAME_BYTES_MAX, Plan, PlanBuilder, PlanRefusal, SLOTS_MAX};
 
 use plan::{Place, PlanId};
+use touched::Touched;
 
 /// The values of one request, and what its steps leave for the shard.
 ///
@@ -61,6 +63,7 @@ pub(crate) struct Frame {
     begun: Option<Begun>,
     present: Cell<u64>,
     marks: Cell<Marks>,
+    touched: Touched,
     owned: Cell<Option<NonNull<Link>>>,
     need: Cell<Option<KeptEffect>>,
     results: Vec<ResultBuffer>,
@@ -97,6 +100,7 @@ impl Frame {
             begun: None,
             present: Cell::new(0),
             marks: Cell::new(Marks::default()),
+            touched: Touched::default(),
             owned: Cell::new(None),
             need: Cell::new(None),
             results: Vec::with_capacity(RESULTS_KEPT),
@@ -165,6 +169,12 @@ impl Frame {
     #[inline]
     pub(crate) fn marks(&self) -> Marks {
         self.marks.get()
+    }
+
+    /// The slots that steps touch.
+    #[inline(always)]
+    pub(crate) fn touched(&self) -> &Touched {
+        &self.touched
     }
 
     /// The effect that was asked for.
@@ -324,6 +334,7 @@ impl<'r, C: Clauses> Window<'r, C> {
         S: Slot + Member<C::Reads, I>,
     {
         let place = self.access.places[<S as Member<C::Reads, I>>::INDEX];
+        self.frame.touched.note(place.bit);
         if self.frame.present.get() & 1 << place.bit == 0 {
             absent(S::NAME);
         }
@@ -388,7 +399,9 @@ impl<'r, C: Clauses> Window<'r, C> {
     where
         S: Member<C::Writes, I>,
     {
-        self.access.places[C::Reads::COUNT + <S as Member<C::Writes, I>>::INDEX]
+        let place = self.access.places[C::Reads::COUNT + <S as Member<C::Writes, I>>::INDEX];
+        self.frame.touched.note(place.bit);
+        place
     }
 }
 

@@ -4,7 +4,7 @@ use std::any::TypeId;
 
 use cutaway_scheduler::Nanos;
 
-use super::{PlacedExtract, PlacedStep, Route};
+use super::{PlacedExtract, PlacedStep, Route, Usage};
 use crate::ctx::{Extract, PlanBuilder, PlanRefusal, SlotMeta, Source};
 use crate::effect::ResourceMeta;
 use crate::http::Method;
@@ -182,6 +182,7 @@ fn place_step(
         reads: entry.reads.into(),
         writes: entry.writes.into(),
         uses: entry.uses.into(),
+        usage: Usage::default(),
     }
 }
 
