@@ -8,7 +8,6 @@ use cutaway_scheduler::{Clock, Nanos, Popped};
 use super::core::{Core, TimerItem};
 use super::request::{Parked, Phase};
 use crate::effect::Operation;
-use crate::effect::sqlite::{Refused, SqlError, SqlErrorKind};
 use crate::step::{Fail, Failure, Go, Outcome, StepEnd, StepObserver};
 use crate::timeline::{MarkKind, Timeline};
 
@@ -19,7 +18,6 @@ struct Watch<'w, C> {
     reading: Nanos,
     /// When the turn's quantum is spent.
     pause_at: Nanos,
-    has_panicked: bool,
 }
 
 impl<C: Clock> StepObserver for Watch<'_, C> {
@@ -30,14 +28,10 @@ impl<C: Clock> StepObserver for Watch<'_, C> {
     }
 
     #[inline]
-    fn step_end(&mut self, step: u16, end: StepEnd) -> Go {
+    fn step_end(&mut self, step: u16, _: StepEnd) -> Go {
         self.reading = self.clock.now();
-        if end == StepEnd::Panicked {
-            self.has_panicked = true;
-        } else {
-            self.timeline
-                .stamp(MarkKind::StepEnd, self.reading, step as u8, 0);
-        }
+        self.timeline
+            .stamp(MarkKind::StepEnd, self.reading, step as u8, 0);
         if self.reading >= self.pause_at {
             Go::Pause
         } else {
@@ -82,7 +76,6 @@ impl<B: Backend> Core<B> {
             clock: &self.clock,
             reading: self.reading,
             pause_at,
-            has_panicked: false,
         };
         let outcome = match std::mem::replace(&mut request.phase, Phase::Ready) {
             Phase::Resuming(finished) => match finished.result {
@@ -93,33 +86,25 @@ impl<B: Backend> Core<B> {
                         Err(failure) => Outcome::Failed(failure),
                     }
                 }
-                Err(error) => request.context.fail(route, failure_of(&error)),
+                Err(error) => request.context.fail(route, error.failure()),
             },
             Phase::Ready | Phase::Parked(_) | Phase::Answered => {
                 request.context.run(route, &mut watch)
             }
         };
-        let has_panicked = watch.has_panicked;
         self.reading = watch.reading;
-        self.stats.panic_count += u64::from(has_panicked);
-        // Late is late, whatever the step has made of it.
-        if self.reading > popped.deadline {
+        // Late is late, whatever the step has made of it; but a panic stays one.
+        if self.reading > popped.deadline && request.context.panic_count() == 0 {
             self.stats.missed_count += 1;
             let failure = Failure::new(
                 Fail::Timeout,
                 "step",
                 route.step_name(request.context.step()),
             );
-            let kind = if has_panicked {
-                MarkKind::Panicked
-            } else {
-                MarkKind::Expired
-            };
-            return self.answer_failure(ticket, kind, failure);
+            return self.answer_failure(ticket, MarkKind::Expired, failure);
         }
         match outcome {
             Outcome::Done => self.answer(ticket, MarkKind::Answered),
-            Outcome::Failed(_) if has_panicked => self.answer(ticket, MarkKind::Panicked),
             Outcome::Failed(_) => self.answer(ticket, MarkKind::Failed),
             Outcome::Need => self.park(ticket),
             Outcome::Paused => self.queue_again(ticket),
@@ -177,20 +162,9 @@ impl<B: Backend> Core<B> {
             }
             Err(refused) => {
                 self.stats.refused_effect_count += 1;
-                let failure = match refused {
-                    Refused::Full => Failure::new(Fail::Unavailable, "effect", "busy"),
-                    Refused::Dead => Failure::new(Fail::Unavailable, "effect", "worker died"),
-                    Refused::TooLarge(_) => {
-                        Failure::new(Fail::ContentTooLarge, "effect", "operands too large")
-                    }
-                    Refused::Statements { count, count_max } => {
-                        let index = request.route;
-                        let step = index.map(|index| self.routes.route(index));
-                        let step = step.map(|route| route.step_name(request.context.step()));
-                        let words = format_args!("{count} statements, at most {count_max} may be");
-                        Failure::contract(step.unwrap_or_default(), words)
-                    }
-                };
+                let route = request.route.map(|index| self.routes.route(index));
+                let step = route.map(|route| route.step_name(request.context.step()));
+                let failure = refused.failure(step.unwrap_or_default());
                 self.answer_failure(ticket, MarkKind::Refused, failure);
             }
         }
@@ -209,14 +183,5 @@ impl<B: Backend> Core<B> {
             }
         }
         count
-    }
-}
-
-/// What a failed statement means for its request.
-fn failure_of(error: &SqlError) -> Failure {
-    match error.kind {
-        SqlErrorKind::Deadline => Failure::new(Fail::Timeout, "effect", ""),
-        SqlErrorKind::Busy => Failure::new(Fail::Unavailable, "database", "busy"),
-        _ => Failure::error("effect", error),
     }
 }
