@@ -35,7 +35,7 @@ bounds! {
         ///
         /// Beyond it the request is answered 414 and the connection closed.
         pub target_bytes_max: usize = bytes "8 KiB", "1 B" to head_bytes_max;
-        /// The largest content of a request.
+        /// The largest content of a request whose chain says nothing else.
         ///
         /// Beyond it the request is answered 413 (at the head where Content-Length tells, else at
         /// the chunk that exceeds) and the connection closed.

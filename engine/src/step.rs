@@ -12,7 +12,7 @@ mod pipeline;
 pub use chain::{Chain, chain, given};
 pub use decision::{Cause, Continue, Decision, Done, Fail, Failure, IntoStep, OrFail, Step, fail};
 pub use pipeline::{
-    Clause, Contract, Go, Outcome, Route, RouteRefusal, StepEnd, StepObserver, Unobserved,
+    BodyMode, Clause, Contract, Go, Outcome, Route, RouteRefusal, StepEnd, StepObserver, Unobserved,
 };
 
 pub(crate) use chain::{Entry, Settings as ChainSettings};

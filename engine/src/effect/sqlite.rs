@@ -25,6 +25,7 @@ mod job;
 #[expect(unsafe_code, reason = "installs allocation functions in SQLite")]
 mod memory;
 mod run;
+pub mod scripted;
 mod session;
 mod simulated;
 mod watch;
