@@ -31,7 +31,7 @@ impl BuiltRoutes {
     /// let routes = Routes::new().get("/hello/{id}", greeting).build()?;
     /// let listing = routes.listing().to_string();
     /// assert!(listing.starts_with("GET /hello/{id}\n  class interactive, deadline 50 ms, body not read\n"));
-    /// assert!(listing.contains("find   reads Id = path \"id\"; writes Name\n"));
+    /// assert!(listing.contains("find    reads Id = path \"id\"; writes Name\n"));
     /// # Ok::<(), cutaway::RoutesRefused>(())
     /// ```
     pub fn listing(&self) -> impl fmt::Display + '_ {
@@ -165,7 +165,7 @@ PUT /items/{id}
   cutaway::routes::unrouted::not_allowed
 (method not allowed) /items/{id}
   class standard, deadline 100 ms, body not read
-  name   reads Id = path \"id\", Agent = header \"user-agent\"
+  name    reads Id = path \"id\", Agent = header \"user-agent\"
   cutaway::routes::unrouted::not_allowed
 ";
         assert_eq!(listing, expected);
