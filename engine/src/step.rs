@@ -9,10 +9,11 @@ mod decision;
 mod need;
 mod pipeline;
 
-pub use chain::{Chain, chain, given};
+pub use chain::{Chain, Shared, chain, given};
 pub use decision::{Cause, Continue, Decision, Done, Fail, Failure, IntoStep, OrFail, Step, fail};
 pub use pipeline::{
-    BodyMode, Clause, Contract, Go, Outcome, Route, RouteRefusal, StepEnd, StepObserver, Unobserved,
+    BodyMode, Contract, DeclaredIn, Go, Outcome, Route, RouteRefusal, StepEnd, StepObserver,
+    Unobserved,
 };
 
 pub(crate) use chain::{Entry, Settings as ChainSettings};

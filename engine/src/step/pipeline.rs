@@ -208,6 +208,11 @@ impl Route {
         self.steps.get(usize::from(step)).map(Contract)
     }
 
+    /// What each step reads, writes and uses, in order.
+    pub(crate) fn contracts(&self) -> impl Iterator<Item = Contract<'_>> {
+        self.steps.iter().map(Contract)
+    }
+
     pub(crate) fn plan(&self) -> &Plan {
         &self.plan
     }
@@ -314,7 +319,7 @@ impl Route {
 
 /// Where a step's signature names a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Clause {
+pub enum DeclaredIn {
     /// In `Reads<..>`.
     Reads,
     /// In `Writes<..>`.
@@ -351,7 +356,7 @@ impl<'p> Contract<'p> {
 
     /// The slots it declares and has touched in no request so far, reads before writes. Empty where
     /// it has not run without a failure yet, and in release builds, which do not count.
-    pub(crate) fn untouched_slots(self) -> impl Iterator<Item = (Clause, &'p SlotMeta)> {
+    pub(crate) fn untouched_slots(self) -> impl Iterator<Item = (DeclaredIn, &'p SlotMeta)> {
         let PlacedStep {
             reads,
             writes,
@@ -359,8 +364,8 @@ impl<'p> Contract<'p> {
             usage,
             ..
         } = self.0;
-        let declared = (reads.iter().map(|slot| (Clause::Reads, slot)))
-            .chain(writes.iter().map(|slot| (Clause::Writes, slot)));
+        let declared = (reads.iter().map(|slot| (DeclaredIn::Reads, slot)))
+            .chain(writes.iter().map(|slot| (DeclaredIn::Writes, slot)));
         let touched = usage.touched().unwrap_or(u64::MAX);
         (declared.zip(access.slots()))
             .filter(move |(_, bit)| touched & bit == 0)
