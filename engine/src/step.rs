@@ -12,7 +12,7 @@ mod pipeline;
 pub use chain::{Chain, Shared, chain, given};
 pub use decision::{Cause, Continue, Decision, Done, Fail, Failure, IntoStep, OrFail, Step, fail};
 pub use pipeline::{
-    BodyMode, Contract, DeclaredIn, Go, Outcome, Route, RouteRefusal, StepEnd, StepObserver,
+    BodyMode, Contract, Declared, Go, Outcome, Route, RouteRefusal, StepEnd, StepObserver,
     Unobserved,
 };
 

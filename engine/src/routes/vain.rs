@@ -7,7 +7,7 @@ use std::fmt;
 
 use super::BuiltRoutes;
 use crate::ctx::SlotMeta;
-use crate::step::{Contract, DeclaredIn, Route};
+use crate::step::{Contract, Declared, Route};
 
 /// A slot that a step declares in vain.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,8 +16,8 @@ pub struct VainSlot {
     pub route: String,
     /// The step.
     pub step: &'static str,
-    /// Where the step declares it.
-    pub declared_in: DeclaredIn,
+    /// What the step declares it for.
+    pub declared: Declared,
     /// The slot.
     pub slot: &'static str,
 }
@@ -27,10 +27,11 @@ impl fmt::Display for VainSlot {
         let VainSlot {
             route,
             step,
-            declared_in,
+            declared,
             slot,
         } = self;
-        write!(f, "{route}: step {step} declares `{declared_in:?}<{slot}>`")
+        let clause = declared.clause();
+        write!(f, "{route}: step {step} declares `{clause}<{slot}>`")
     }
 }
 
@@ -72,7 +73,7 @@ impl BuiltRoutes {
             .map(|slot| VainSlot {
                 route: slot.title.clone(),
                 step: slot.step.name(),
-                declared_in: DeclaredIn::Writes,
+                declared: Declared::ToWrite,
                 slot: slot.slot.name,
             });
         vain.collect()
@@ -108,10 +109,10 @@ impl BuiltRoutes {
         let mut unused = Vec::new();
         for (title, route) in self.titled_routes() {
             for step in route.contracts() {
-                unused.extend(step.untouched_slots().map(|(declared_in, slot)| VainSlot {
+                unused.extend(step.untouched_slots().map(|(declared, slot)| VainSlot {
                     route: title.clone(),
                     step: step.name(),
-                    declared_in,
+                    declared,
                     slot: slot.name,
                 }));
             }

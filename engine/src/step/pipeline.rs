@@ -317,13 +317,23 @@ impl Route {
     }
 }
 
-/// Where a step's signature names a slot.
+/// What a step declares a slot for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum DeclaredIn {
-    /// In `Reads<..>`.
-    Reads,
-    /// In `Writes<..>`.
-    Writes,
+pub enum Declared {
+    /// It stands in `Reads<..>`.
+    ToRead,
+    /// It stands in `Writes<..>`.
+    ToWrite,
+}
+
+impl Declared {
+    /// The clause of the step's signature.
+    pub fn clause(self) -> &'static str {
+        match self {
+            Declared::ToRead => "Reads",
+            Declared::ToWrite => "Writes",
+        }
+    }
 }
 
 /// What a step reads, writes and uses.
@@ -356,7 +366,7 @@ impl<'p> Contract<'p> {
 
     /// The slots it declares and has touched in no request so far, reads before writes. Empty where
     /// it has not run without a failure yet, and in release builds, which do not count.
-    pub(crate) fn untouched_slots(self) -> impl Iterator<Item = (DeclaredIn, &'p SlotMeta)> {
+    pub(crate) fn untouched_slots(self) -> impl Iterator<Item = (Declared, &'p SlotMeta)> {
         let PlacedStep {
             reads,
             writes,
@@ -364,10 +374,10 @@ impl<'p> Contract<'p> {
             usage,
             ..
         } = self.0;
-        let declared = (reads.iter().map(|slot| (DeclaredIn::Reads, slot)))
-            .chain(writes.iter().map(|slot| (DeclaredIn::Writes, slot)));
+        let slots = (reads.iter().map(|slot| (Declared::ToRead, slot)))
+            .chain(writes.iter().map(|slot| (Declared::ToWrite, slot)));
         let touched = usage.touched().unwrap_or(u64::MAX);
-        (declared.zip(access.slots()))
+        (slots.zip(access.slots()))
             .filter(move |(_, bit)| touched & bit == 0)
             .map(|(slot, _)| slot)
     }

@@ -12,7 +12,7 @@ use crate::http::{FieldSpan, Method, Span};
 use crate::response::{ResponseView, problem};
 use crate::route::Params;
 use crate::step::{
-    ChainSettings, Contract, Decision, DeclaredIn, Entry, Failure, Go, IntoStep, Outcome, Route,
+    ChainSettings, Contract, Decision, Declared, Entry, Failure, Go, IntoStep, Outcome, Route,
     RouteParts, StepEnd, StepObserver,
 };
 
@@ -267,7 +267,7 @@ impl Tested {
     pub fn unread(&self) -> Vec<&'static str> {
         let untouched = self.route.contracts().flat_map(Contract::untouched_slots);
         untouched
-            .filter(|(declared_in, _)| *declared_in == DeclaredIn::Reads)
+            .filter(|(declared, _)| *declared == Declared::ToRead)
             .map(|(_, slot)| slot.name)
             .collect()
     }
