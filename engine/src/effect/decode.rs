@@ -4,7 +4,10 @@ use std::mem;
 
 use bumpalo::collections::Vec as ArenaVec;
 
-use super::row::{Columns, DecodeError, FromColumn, ResultBuffer, Row, Rows};
+use cutaway_scheduler::Nanos;
+
+use super::record::EffectResult;
+use super::row::{Columns, DecodeError, FromColumn, Row, Rows};
 use crate::ctx::Arena;
 use crate::step::{Fail, Failure};
 
@@ -15,15 +18,28 @@ pub struct Answer<'r> {
     pub rows: Rows<'r>,
     /// What it changed.
     pub executed: Executed,
+    /// How long a timer was; zero for everything else.
+    pub elapsed: Nanos,
 }
 
 impl<'r> Answer<'r> {
-    pub(crate) fn of(result: &'r ResultBuffer) -> Answer<'r> {
-        Answer {
-            rows: result.rows(),
-            executed: Executed {
-                changed_count: result.changed_count,
-                last_row_id: result.last_row_id,
+    pub(crate) fn of(result: &'r EffectResult) -> Answer<'r> {
+        match result {
+            EffectResult::Rows(buffer) => Answer {
+                rows: buffer.rows(),
+                executed: Executed {
+                    changed_count: buffer.changed_count,
+                    last_row_id: buffer.last_row_id,
+                },
+                elapsed: Nanos::ZERO,
+            },
+            EffectResult::Elapsed(elapsed) => Answer {
+                rows: Rows::none(),
+                executed: Executed {
+                    changed_count: 0,
+                    last_row_id: 0,
+                },
+                elapsed: *elapsed,
             },
         }
     }
@@ -124,7 +140,7 @@ pub struct Changes;
 #[diagnostic::on_unimplemented(
     message = "a value of type `{Self}` cannot hold the result of this effect ({Q})",
     label = "wrong slot type",
-    note = "`query_opt` fills `Option<T>`, `query_one` fills `T`, `query` fills `&'r [T]`, with `T: FromRow<'r>`; `exec` fills `Executed`"
+    note = "`query_opt` fills `Option<T>`, `query_one` fills `T`, `query` fills `&'r [T]`, with `T: FromRow<'r>`; `exec` fills `Executed`; an optional effect fills an `Option` of that"
 )]
 pub trait Decode<'r, Q>: Sized {
     /// The value.
@@ -132,6 +148,11 @@ pub trait Decode<'r, Q>: Sized {
     /// # Errors
     /// Where the result is not what the value needs.
     fn decode(answer: Answer<'r>, arena: &'r Arena) -> Result<Self, Undecoded>;
+
+    /// The value where the effect has failed and the request goes on; none where it cannot.
+    fn absent() -> Option<Self> {
+        None
+    }
 }
 
 impl<'r, T: FromRow<'r>> Decode<'r, OneOrNone> for Option<T> {

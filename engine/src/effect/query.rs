@@ -6,11 +6,13 @@ use std::time::Duration;
 use bumpalo::collections::Vec as ArenaVec;
 use cutaway_scheduler::Nanos;
 
+use super::ask::{Ask, Effect};
 use super::decode::{Changes, Decode, Many, One, OneOrNone};
-use super::record::{Operation, SqlMode, SqlStatement};
+use super::record::{EffectRecord, Operation, SqlMode, SqlStatement};
+use super::shape::{Optional, Shape};
 use super::sqlite::Sqlite;
 use super::{Kind, ResourceIndex, Settings};
-use crate::ctx::{Arena, Filler, Slot, Value};
+use crate::ctx::{Arena, Slot, Value};
 
 impl Kind for Sqlite {
     type Handle<'r> = SqliteHandle<'r>;
@@ -108,11 +110,48 @@ impl<'r, Q> Query<'r, Q> {
         self
     }
 
+    /// Lets the request go on where the effect fails: the slot's value is an `Option`, and none
+    /// then. A result that does not fit its type is no failure of the effect, but of the program, and
+    /// fails the request all the same.
+    ///
+    /// ```
+    /// use cutaway::prelude::*;
+    ///
+    /// resource!(pub Blog: Sqlite);
+    /// slot!(pub Views: Option<(i64,)>);
+    ///
+    /// fn views(cx: &mut Cx<Writes<Views>, Uses<Blog>>) -> Step {
+    ///     let views = cx.on(Blog).query_one("SELECT count FROM views").timeout(5.millis());
+    ///     cx.need(views.optional().into(Views))
+    /// }
+    /// ```
+    pub fn optional(self) -> Query<'r, Optional<Q>> {
+        Query {
+            resource: self.resource,
+            sql: self.sql,
+            mode: self.mode,
+            rows_max: self.rows_max,
+            params: self.params,
+            timeout: self.timeout,
+            result: PhantomData,
+        }
+    }
+}
+
+impl<'r, Q: Shape> Query<'r, Q> {
     /// The slot that the result goes into; it must be in the step's `Writes`.
     pub fn into<S: Slot>(self, _slot: S) -> Effect<'r, S>
     where
         Value<'r, S>: Decode<'r, Q>,
     {
+        Effect::of(self)
+    }
+}
+
+impl<'r, Q: Shape> Ask<'r> for Query<'r, Q> {
+    type Shape = Q;
+
+    fn record(self) -> EffectRecord<'r> {
         let arena = self.params.bump();
         let statement = SqlStatement {
             sql: self.sql,
@@ -120,25 +159,15 @@ impl<'r, Q> Query<'r, Q> {
             rows_max: self.rows_max,
             expects_change: false,
         };
-        Effect {
-            resource: self.resource,
-            operation: Operation::Sqlite {
-                mode: self.mode,
-                statements: arena.alloc_slice_copy(&[statement]),
-            },
+        let operation = Operation::Sqlite {
+            mode: self.mode,
+            statements: arena.alloc_slice_copy(&[statement]),
+        };
+        EffectRecord {
             timeout: self.timeout,
-            filler: Filler::of::<Q>(),
+            ..EffectRecord::new(Some(self.resource), operation)
         }
     }
-}
-
-/// An effect with the slot its result goes into.
-#[must_use = "an effect is performed only when it is returned with `cx.need`"]
-pub struct Effect<'r, S> {
-    pub(crate) resource: u16,
-    pub(crate) operation: Operation<'r>,
-    pub(crate) timeout: Option<Nanos>,
-    pub(crate) filler: Filler<'r, S>,
 }
 
 /// The value of a parameter.

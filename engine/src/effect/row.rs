@@ -60,6 +60,11 @@ impl ResultBuffer {
         Rows::new(&self.bytes)
     }
 
+    /// Whether it has no row.
+    pub fn is_empty(&self) -> bool {
+        self.rows().len() == 0
+    }
+
     /// How many bytes the rows take.
     pub fn len_bytes(&self) -> usize {
         self.bytes.len()
@@ -195,6 +200,15 @@ pub struct Rows<'r> {
 }
 
 impl<'r> Rows<'r> {
+    /// No rows.
+    pub(crate) fn none() -> Rows<'r> {
+        Rows {
+            rest: &[],
+            rows_left: 0,
+            columns_count: 0,
+        }
+    }
+
     fn new(bytes: &'r [u8]) -> Rows<'r> {
         let mut rest = bytes;
         Rows {
