@@ -17,10 +17,12 @@ mod timer;
 use std::any::TypeId;
 
 pub use ask::{Ask, DecodeList, Effect};
-pub use decode::{Answer, Decode, Executed, FromRow, Undecoded};
-pub use query::{Query, SqlValue, SqliteHandle};
+pub use decode::{Answer, Decode, FromRow, Undecoded};
+pub use query::{Query, SqlValue, SqliteHandle, Transaction};
 pub use record::{EffectRecord, EffectResult, Operation, SqlMode, SqlStatement};
-pub use row::{Column, DecodeError, FromColumn, ResultBuffer, Row, RowWriter, Rows, TooLarge};
+pub use row::{
+    Column, DecodeError, Executed, FromColumn, ResultBuffer, Row, RowWriter, Rows, TooLarge,
+};
 pub use shape::{Optional, Shape};
 pub use sqlite::Sqlite;
 pub use timer::{Elapsed, Lapse, Timer};
@@ -96,7 +98,7 @@ mod sealed {
     impl Sealed for super::Sqlite {}
 
     pub trait Asking {}
-    impl<Q> Asking for super::Query<'_, Q> {}
+    impl<Q, K> Asking for super::Query<'_, Q, K> {}
     impl Asking for super::Timer {}
 }
 

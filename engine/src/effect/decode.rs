@@ -3,11 +3,10 @@
 use std::mem;
 
 use bumpalo::collections::Vec as ArenaVec;
-
 use cutaway_scheduler::Nanos;
 
 use super::record::EffectResult;
-use super::row::{Columns, DecodeError, FromColumn, Row, Rows};
+use super::row::{Columns, DecodeError, Executed, FromColumn, Row, Rows};
 use crate::ctx::Arena;
 use crate::step::{Fail, Failure};
 
@@ -16,8 +15,8 @@ use crate::step::{Fail, Failure};
 pub struct Answer<'r> {
     /// Its rows.
     pub rows: Rows<'r>,
-    /// What it changed.
-    pub executed: Executed,
+    /// What each of its statements has done.
+    pub executed: &'r [Executed],
     /// How long a timer was; zero for everything else.
     pub elapsed: Nanos,
 }
@@ -27,31 +26,16 @@ impl<'r> Answer<'r> {
         match result {
             EffectResult::Rows(buffer) => Answer {
                 rows: buffer.rows(),
-                executed: Executed {
-                    changed_count: buffer.changed_count,
-                    last_row_id: buffer.last_row_id,
-                },
+                executed: buffer.executed(),
                 elapsed: Nanos::ZERO,
             },
             EffectResult::Elapsed(elapsed) => Answer {
                 rows: Rows::none(),
-                executed: Executed {
-                    changed_count: 0,
-                    last_row_id: 0,
-                },
+                executed: &[],
                 elapsed: *elapsed,
             },
         }
     }
-}
-
-/// What a statement that writes has done: the value of a slot that `exec` fills.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Executed {
-    /// How many rows it inserted, updated or deleted.
-    pub changed_count: u64,
-    /// The row id of the newest insert; meaningful after an insert.
-    pub last_row_id: i64,
 }
 
 /// A value that is read from a row. Tuples of columns are such values.
@@ -97,19 +81,19 @@ macro_rules! from_row_for_tuples {
 
 from_row_for_tuples! { (A) (A B) (A B C) (A B C D) (A B C D E) (A B C D E F) (A B C D E F G) (A B C D E F G H) }
 
-/// The result of `query_opt`.
+/// The result of `query_opt` and `returning_opt`.
 #[derive(Debug)]
 pub struct OneOrNone;
 
-/// The result of `query_one`.
+/// The result of `query_one` and `returning_one`.
 #[derive(Debug)]
 pub struct One;
 
-/// The result of `query`.
+/// The result of `query` and `returning`.
 #[derive(Debug)]
 pub struct Many;
 
-/// The result of `exec`.
+/// The result of `exec`: of one statement, or of a transaction that ends with it.
 #[derive(Debug)]
 pub struct Changes;
 
@@ -140,7 +124,7 @@ pub struct Changes;
 #[diagnostic::on_unimplemented(
     message = "a value of type `{Self}` cannot hold the result of this effect ({Q})",
     label = "wrong slot type",
-    note = "`query_opt` fills `Option<T>`, `query_one` fills `T`, `query` fills `&'r [T]`, with `T: FromRow<'r>`; `exec` fills `Executed`; an optional effect fills an `Option` of that"
+    note = "`query_opt` and `returning_opt` fill `Option<T>`, `query_one` and `returning_one` fill `T`, `query` and `returning` fill `&'r [T]`, with `T: FromRow<'r>`; `exec` fills `Executed`, and a transaction that ends with it `&'r [Executed]` too; an optional effect fills an `Option` of that"
 )]
 pub trait Decode<'r, Q>: Sized {
     /// The value.
@@ -190,6 +174,13 @@ impl<'r, T: FromRow<'r>> Decode<'r, Many> for &'r [T] {
 }
 
 impl<'r> Decode<'r, Changes> for Executed {
+    fn decode(answer: Answer<'r>, _: &'r Arena) -> Result<Self, Undecoded> {
+        // Whatever runs statements notes each of them; where none ran, nothing was changed.
+        Ok(answer.executed.last().copied().unwrap_or_default())
+    }
+}
+
+impl<'r> Decode<'r, Changes> for &'r [Executed] {
     fn decode(answer: Answer<'r>, _: &'r Arena) -> Result<Self, Undecoded> {
         Ok(answer.executed)
     }

@@ -5,9 +5,8 @@ use cutaway_scheduler::Nanos;
 
 use super::core::{Core, TimerItem};
 use super::request::{Phase, Request};
-use super::run::failure_of;
 use super::underway::{Given, TimerOf};
-use crate::effect::sqlite::{Refused, SqlFinished};
+use crate::effect::sqlite::SqlFinished;
 use crate::effect::{EffectRecord, EffectResult, Operation, ResultBuffer, Undecoded};
 use crate::routes::BuiltRoutes;
 use crate::step::{Fail, Failure};
@@ -118,7 +117,7 @@ impl<B: Backend> Core<B> {
             Err(refused) => {
                 self.stats.refused_effect_count += 1;
                 timeline.stamp(MarkKind::LetGo, now, which, 0);
-                let failure = refusal(refused, step_name(request, &self.routes));
+                let failure = refused.failure(step_name(request, &self.routes));
                 request.underway.is_refused(failure)
             }
         }
@@ -168,7 +167,7 @@ impl<B: Backend> Core<B> {
                     Err(failure)
                 }
             },
-            Err(error) => Err(failure_of(&error)),
+            Err(error) => Err(error.failure()),
         };
         self.complete(ticket, place, outcome);
     }
@@ -301,17 +300,4 @@ fn step_name(request: &Request, routes: &BuiltRoutes) -> &'static str {
 
 fn out_of_time() -> Failure {
     Failure::new(Fail::Timeout, "effect", "")
-}
-
-/// What it means for a request that an effect was not taken.
-fn refusal(refused: Refused, step: &'static str) -> Failure {
-    match refused {
-        Refused::Full => Failure::new(Fail::Unavailable, "effect", "busy"),
-        Refused::Dead => Failure::new(Fail::Unavailable, "effect", "worker died"),
-        Refused::TooLarge(_) => Failure::new(Fail::ContentTooLarge, "effect", "operands too large"),
-        Refused::Statements { count, count_max } => {
-            let words = format_args!("{count} statements, at most {count_max} may be");
-            Failure::contract(step, words)
-        }
-    }
 }

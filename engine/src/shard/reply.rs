@@ -40,13 +40,15 @@ impl<B: Backend> Core<B> {
             Some(index) => {
                 let _ = request.context.fail(routes.route(index), failure);
             }
-            None => request.context.refuse(routes.renderer(), &failure),
+            None => request.context.refuse(routes.renderer(), failure),
         }
         self.answer(ticket, kind);
     }
 
     /// Encodes a request's response into its connection, or behind the replies it waits for; then
     /// ends the request. Its arena is free again before a byte has left.
+    ///
+    /// Where something of the user's has panicked, that is the answer, whatever `kind` says.
     pub(super) fn answer(&mut self, ticket: Ticket, kind: MarkKind) {
         self.refresh_date();
         let is_draining = self.drain_until.is_some();
@@ -59,14 +61,20 @@ impl<B: Backend> Core<B> {
             return;
         };
 
+        if request.context.owes_exit() {
+            let routes = Rc::clone(&self.routes);
+            request.exit(&routes, kind);
+        }
+        // `which` says something only of a panic: the step.
+        let (kind, step) = match request.context.panic_count() {
+            0 => (kind, 0),
+            count => {
+                self.stats.panic_count += u64::from(count);
+                (MarkKind::Panicked, request.context.step() as u8)
+            }
+        };
         let response = request.context.response();
         let status = response.status();
-        // `which` says something only of a panic: the step.
-        let step = if kind == MarkKind::Panicked {
-            request.context.step() as u8
-        } else {
-            0
-        };
         request
             .timeline
             .stamp(kind, self.reading, step, u64::from(status.code()));
@@ -168,6 +176,11 @@ impl<B: Backend> Core<B> {
             return;
         };
         self.stats.cancelled_count += 1;
+        if request.context.owes_exit() {
+            let routes = Rc::clone(&self.routes);
+            request.exit(&routes, ending.mark());
+        }
+        self.stats.panic_count += u64::from(request.context.panic_count());
         let timeline = std::mem::take(&mut request.timeline);
         self.recorder
             .abandon(&timeline, &request.exchange(0), ending, now);
@@ -245,9 +258,9 @@ impl<B: Backend> Core<B> {
         if self.requests.is_full() {
             return None;
         }
-        let arena_bytes = self.limits.arena_bytes;
+        let (arena_bytes, ids) = (self.limits.arena_bytes, self.ids);
         let spare = self.spare_requests.pop();
-        Some(spare.unwrap_or_else(|| Box::new(Request::new(connection, arena_bytes))))
+        Some(spare.unwrap_or_else(|| Box::new(Request::new(connection, arena_bytes, ids))))
     }
 
     /// Puts a request into the table and into its connection's order of replies.
@@ -358,16 +371,18 @@ fn write_response(
         connection,
     }
     .write(out);
+    // What a step has said itself stands.
+    let is_said = |wanted: FieldName<'_>| {
+        let mut fields = response.fields();
+        fields.any(|(name, _)| name.as_str().eq_ignore_ascii_case(wanted.as_str()))
+    };
     if !extra.allow.is_empty()
+        && !is_said(ALLOW)
         && let Some(allow) = FieldValue::new(extra.allow)
     {
         encode::field(out, ALLOW, allow);
     }
-    let is_retry_said = || {
-        let mut fields = response.fields();
-        fields.any(|(name, _)| name.as_str().eq_ignore_ascii_case(RETRY_AFTER.as_str()))
-    };
-    if extra.is_to_retry && !is_retry_said() {
+    if extra.is_to_retry && !is_said(RETRY_AFTER) {
         encode::field(out, RETRY_AFTER, RETRY_AFTER_SECONDS);
     }
     for (name, value) in response.fields() {

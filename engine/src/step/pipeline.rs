@@ -420,7 +420,7 @@ impl Context {
         match panic::catch_unwind(AssertUnwindSafe(|| frame.complete(results))) {
             Ok(Ok(())) => {}
             Ok(Err(failure)) => return self.fail(route, failure),
-            Err(payload) => return self.fail_by_panic(route, payload),
+            Err(payload) => return self.fail_in_step(route, payload),
         }
         let (frame, at) = (&self.frame, &mut self.at);
         let ran = panic::catch_unwind(AssertUnwindSafe(|| route.resume_steps(frame, at, observer)));
@@ -441,16 +441,17 @@ impl Context {
             Ok(Err(failure)) => self.fail(route, failure),
             Err(payload) => {
                 observer.step_end(self.at, StepEnd::Panicked);
-                self.fail_by_panic(route, payload)
+                self.fail_in_step(route, payload)
             }
         }
     }
 
+    /// A panic in the step, or in what belongs to it: an extractor, a decoder.
     #[cold]
-    fn fail_by_panic(&mut self, route: &Route, payload: Box<dyn std::any::Any + Send>) -> Outcome {
+    fn fail_in_step(&mut self, route: &Route, payload: Box<dyn std::any::Any + Send>) -> Outcome {
         let failure = Failure::panic(route.step_name(self.at), &*payload);
         discard(payload);
-        self.fail(route, failure)
+        self.fail_by_panic(route, failure)
     }
 }
 

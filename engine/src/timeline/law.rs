@@ -338,7 +338,7 @@ impl Walk {
     fn pair(&self, index: usize, mark: Mark) -> Result<(), Violation> {
         let kind = mark.kind();
         let expected = match kind {
-            MarkKind::StepEnd | MarkKind::Panicked => self.last.which(),
+            MarkKind::StepEnd => self.last.which(),
             MarkKind::Submitted => self.effect_count as u8,
             _ => return Ok(()),
         };

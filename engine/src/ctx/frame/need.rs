@@ -8,8 +8,8 @@
 //! 1. A `Target` pairs a place with the decoder of that place's slot: `Window::target`, its only
 //!    maker, takes both from one slot, whose place is right by the frame's invariants 1 and 3. It
 //!    stays in the frame whose plan it came from: in the need that is kept there.
-//! 2. A need is left through a window of the frame that keeps it, and forgotten at `end` at the
-//!    latest. So what it borrows, memory of the frame's arena, outlives it by the frame's
+//! 2. A need is left through a window of the frame that keeps it, and forgotten at the latest by
+//!    `exit`, before the first value is dropped. So what it borrows outlives it by the frame's
 //!    invariant 5.
 //! 3. What decoders borrow as `'r`, arena and results, lasts until `end` by the frame's invariant 5,
 //!    whatever moves in between; they keep nothing of the frame itself.

@@ -337,7 +337,7 @@ fn an_effect_parks_the_request_and_fills_its_slot() {
                 sql: SQL,
                 params: &[SqlValue::Int(7)],
                 rows_max: 1,
-                expects_change: false,
+                expects_row: false,
             }],
         }
     );
@@ -416,7 +416,10 @@ fn results_are_decoded_by_their_shape() {
         r#"404 {"type":"about:blank","title":"Not Found","status":404,"detail":"Title "}"#,
     );
     let mut executed = ResultBuffer::default();
-    (executed.changed_count, executed.last_row_id) = (3, 42);
+    executed.push_executed(Executed {
+        changed_count: 3,
+        last_row_id: 42,
+    });
     check(chain(delete).then(show_deleted), executed, "200 [3,42]");
     // The statement and the row type disagree, and a row that panics: both are ours, not the client's.
     let internal = r#"500 {"type":"about:blank","title":"Internal Server Error","status":500}"#;
@@ -545,8 +548,8 @@ fn a_renderer_that_fails_is_answered_for() {
     fn fails(_: &mut Cx) -> Step {
         fail(Gone, "post", "7")
     }
-    let own: Renderer = |failure, out| {
-        out.extend_from_slice(failure.what().as_bytes());
+    let own: Renderer = |problem, out| {
+        out.extend_from_slice(problem.failure().what().as_bytes());
         Ok("text/plain")
     };
     let failing: Renderer = |_, out| {
@@ -554,28 +557,30 @@ fn a_renderer_that_fails_is_answered_for() {
         Err(std::io::Error::other("no"))
     };
     let panicking: Renderer = |_, _| panic!("no");
-    let check = |renderer: Renderer, content_type: &str, body: &[u8]| {
+    let check = |renderer: Renderer, status: Status, content_type: &str, body: &[u8]| {
         let mut parts = parts(chain(fails));
         parts.renderer = renderer;
         let route = Route::build(parts).unwrap();
         let mut context = begun(&route, "/7");
         let _ = silenced(|| context.run(&route, &mut Unobserved));
         let response = context.response();
-        assert_eq!(response.status(), Status::GONE);
+        assert_eq!(response.status(), status);
         assert_eq!(
             response.content_type().map(|value| value.as_str()),
             Some(content_type)
         );
         assert_eq!(response.body().as_slice(), body);
     };
-    check(own, "text/plain", b"post");
+    check(own, Status::GONE, "text/plain", b"post");
     check(
         failing,
+        Status::GONE,
         "application/problem+json",
         br#"{"type":"about:blank"}"#,
     );
     check(
         panicking,
+        Status::INTERNAL_SERVER_ERROR,
         "application/problem+json",
         br#"{"type":"about:blank"}"#,
     );
