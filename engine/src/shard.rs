@@ -31,6 +31,7 @@ mod stats;
 mod table;
 mod turn;
 mod underway;
+mod upload;
 
 pub(crate) use self::core::Core;
 pub use connection::Close;

@@ -52,8 +52,8 @@ use crate::http::{FieldSpan, Method, Span};
 use crate::response::{ResponseView, problem};
 use crate::route::Params;
 use crate::step::{
-    ChainSettings, Decision, Entry, Failure, Go, IntoStep, Outcome, Route, RouteParts, StepEnd,
-    StepObserver,
+    ChainSettings, Clause, Contract, Decision, Entry, Failure, Go, IntoStep, Outcome, Route,
+    RouteParts, StepEnd, StepObserver,
 };
 
 /// A GET request for this target.
@@ -292,6 +292,32 @@ impl Tested {
         (self.context.frame).enter::<(Reads<S>, Writes<S>, ()), _>(&access, |window| {
             window.has::<S, _>().then(|| read(window.get::<S, _>()))
         })
+    }
+
+    /// The slots in the step's `Reads` that this run of it did not read. Empty where it failed, and in
+    /// release builds, which do not count.
+    ///
+    /// ```
+    /// use cutaway::prelude::*;
+    /// use cutaway::testing;
+    ///
+    /// slot!(pub User: String);
+    /// slot!(pub Rights: u32);
+    ///
+    /// fn greet(cx: &mut Cx<Reads<(User, Rights)>>) -> Step {
+    ///     let user = cx.get(User);
+    ///     cx.text(user)
+    /// }
+    ///
+    /// let tested = testing::get("/").put(User, "ann".to_owned()).put(Rights, 1).run(greet);
+    /// assert!(!cfg!(debug_assertions) || tested.unread() == ["Rights"]);
+    /// ```
+    pub fn unread(&self) -> Vec<&'static str> {
+        let untouched = (self.route.contract(0).into_iter()).flat_map(Contract::untouched_slots);
+        untouched
+            .filter(|(clause, _)| *clause == Clause::Reads)
+            .map(|(_, slot)| slot.name)
+            .collect()
     }
 
     /// The effect that the step asked for.

@@ -61,6 +61,7 @@ mod step {
     use super::*;
 
     type Pair = (First, Second);
+    type Found = (Name, Titles, Sum);
 
     pub fn parallel(cx: &mut Cx<Writes<Pair>, Uses<Blog>>) -> Step {
         let (one, two) = (cx.on(Blog).query_one(ONE), cx.on(Blog).query_one(TWO));
@@ -197,7 +198,7 @@ mod step {
         cx.need((cx.timer(20.millis()), one.into(First)))
     }
 
-    pub fn author(cx: &mut Cx<Reads<Id>, Writes<(Name, Titles, Sum)>, Uses<Blog>>) -> Step {
+    pub fn author(cx: &mut Cx<Reads<Id>, Writes<Found>, Uses<Blog>>) -> Step {
         let id = *cx.get(Id);
         let author = cx
             .on(Blog)

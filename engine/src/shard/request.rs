@@ -3,8 +3,8 @@
 use cutaway_reactor::Ticket;
 use cutaway_scheduler::{ClassId, Nanos};
 
-use super::connection::Arrival;
 use super::underway::Underway;
+use super::upload::Arrival;
 use crate::ctx::{Context, ExitKind, IdSource};
 use crate::effect::ResultBuffer;
 use crate::http::{Head, Method, Version};

@@ -114,10 +114,11 @@ const FLOORS: &[(&str, &[&str], bool)] = &[
     ),
     ("step", &["ctx", "effect", "http", "response"], false),
     ("response", &["ctx", "http", "step"], false),
-    ("effect/sqlite", &["ctx", "effect", "step"], true),
+    ("effect/sqlite", &["bound", "ctx", "effect", "step"], true),
     ("effect", &["ctx", "step"], false),
     ("limits", &["bound"], false),
     ("bound", &[], false),
+    ("config", &["bound", "effect", "limits", "timeline"], false),
 ];
 
 /// What a floor that may not know the reactor may name of it all the same: a value that performs
