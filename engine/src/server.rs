@@ -433,7 +433,7 @@ fn watch_signals(reporter: Sender<News>) -> Result<(), Error> {
 }
 
 /// Names for the timelines' printer.
-struct RouteNames(Arc<BuiltRoutes>);
+pub(crate) struct RouteNames(pub(crate) Arc<BuiltRoutes>);
 
 impl Names for RouteNames {
     fn route(&self, route: u16) -> Option<&str> {
