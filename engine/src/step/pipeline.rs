@@ -1,6 +1,7 @@
 //! A route's steps, laid out, and the runner that drives them.
 
 mod layout;
+mod usage;
 
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
@@ -17,6 +18,8 @@ use crate::response::Renderer;
 pub use layout::RouteRefusal;
 
 pub(crate) use layout::RouteParts;
+
+use usage::Usage;
 
 /// One route: a pattern and the steps that answer it. Built once, shared by all shards.
 pub struct Route {
@@ -59,6 +62,7 @@ struct PlacedStep {
     reads: Box<[SlotMeta]>,
     writes: Box<[SlotMeta]>,
     uses: Box<[ResourceMeta]>,
+    usage: Usage,
 }
 
 struct PlacedExtract {
@@ -252,7 +256,10 @@ impl Route {
         for extract in &step.extracts {
             (extract.run)(frame, &extract.access)?;
         }
+        // What the extractors have touched is not the step's own doing.
+        frame.touched().take();
         let decision = step.step.call(frame, &step.access)?;
+        step.usage.note(frame.touched().take());
         let marks = frame.marks();
         let needs_count = u8::from(decision == Decision::Need);
         let is_kept = match decision {
@@ -305,6 +312,15 @@ impl Route {
     }
 }
 
+/// Where a step's signature names a slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Clause {
+    /// In `Reads<..>`.
+    Reads,
+    /// In `Writes<..>`.
+    Writes,
+}
+
 /// What a step reads, writes and uses.
 #[derive(Clone, Copy)]
 pub struct Contract<'p>(&'p PlacedStep);
@@ -323,6 +339,32 @@ impl<'p> Contract<'p> {
     /// The slots it writes.
     pub fn writes(self) -> impl Iterator<Item = &'static str> + 'p {
         self.0.writes.iter().map(|slot| slot.name)
+    }
+
+    pub(crate) fn read_slots(self) -> &'p [SlotMeta] {
+        &self.0.reads
+    }
+
+    pub(crate) fn write_slots(self) -> &'p [SlotMeta] {
+        &self.0.writes
+    }
+
+    /// The slots it declares and has touched in no request so far, reads before writes. Empty where
+    /// it has not run without a failure yet, and in release builds, which do not count.
+    pub(crate) fn untouched_slots(self) -> impl Iterator<Item = (Clause, &'p SlotMeta)> {
+        let PlacedStep {
+            reads,
+            writes,
+            access,
+            usage,
+            ..
+        } = self.0;
+        let declared = (reads.iter().map(|slot| (Clause::Reads, slot)))
+            .chain(writes.iter().map(|slot| (Clause::Writes, slot)));
+        let touched = usage.touched().unwrap_or(u64::MAX);
+        (declared.zip(access.slots()))
+            .filter(move |(_, bit)| touched & bit == 0)
+            .map(|(slot, _)| slot)
     }
 
     /// The resources it uses.
