@@ -42,7 +42,6 @@ pub use view::Cx;
 
 pub(crate) use frame::{
     Access, Expected, FRAME_BYTES_MAX, Filler, Frame, Plan, PlanBuilder, PlanRefusal, SLOTS_MAX,
-    discard,
 };
 
 use crate::effect::{EffectRecord, ResultBuffer};

@@ -7,6 +7,7 @@
 mod chain;
 mod decision;
 mod need;
+mod panic;
 mod pipeline;
 
 pub use chain::{Chain, chain, given};
@@ -14,4 +15,5 @@ pub use decision::{Cause, Continue, Decision, Done, Fail, Failure, IntoStep, OrF
 pub use pipeline::{Go, Outcome, Route, RouteRefusal, StepEnd, StepObserver, Unobserved};
 
 pub(crate) use chain::{Entry, Settings as ChainSettings};
+pub(crate) use panic::caught;
 pub(crate) use pipeline::RouteParts;

@@ -39,7 +39,6 @@ use std::any::TypeId;
 use std::cell::{Cell, Ref, RefCell, RefMut};
 use std::marker::PhantomData;
 use std::mem::{self, MaybeUninit};
-use std::panic::{self, AssertUnwindSafe};
 use std::ptr::NonNull;
 
 use super::arena::{Arena, OwnedArena};
@@ -509,13 +508,6 @@ where
     // SAFETY: the caller's promise.
     unsafe { frame.write::<S>(begun.base, place, value) };
     Ok(())
-}
-
-/// Drops the payload of a panic, whose own drop may panic.
-pub(crate) fn discard(payload: Box<dyn std::any::Any + Send>) {
-    if let Err(again) = panic::catch_unwind(AssertUnwindSafe(|| drop(payload))) {
-        mem::forget(again);
-    }
 }
 
 #[cold]

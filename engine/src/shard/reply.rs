@@ -4,7 +4,7 @@
 use std::rc::Rc;
 
 use bytes::Bytes;
-use cutaway_reactor::{Backend, Ticket};
+use cutaway_reactor::{Backend, Payload, Ticket};
 use cutaway_scheduler::{Clock, Nanos};
 use slab::Slab;
 
@@ -290,7 +290,7 @@ impl<B: Backend> Core<B> {
         );
         let held = HeldReply {
             head,
-            body: Bytes::new(),
+            body: Payload::default(),
             departure: None,
         };
         connection
@@ -408,7 +408,7 @@ fn write_response(
     connection: ConnectionField,
     method: Method,
     extra: &Extra<'_>,
-) -> Bytes {
+) -> Payload {
     let body = response.body();
     let content = body.as_slice();
     ResponseHead {
@@ -439,16 +439,16 @@ fn write_response(
     encode::end(out);
     // A HEAD's answer has the fields of the GET and no content (RFC 9110 section 9.3.2).
     if method == Method::Head || response.status().is_bodyless() {
-        return Bytes::new();
+        return Payload::default();
     }
     match body {
         Body::Static(content) if content.len() > BODY_BYTES_COPIED_MAX => {
-            Bytes::from_static(content)
+            Bytes::from_static(content).into()
         }
-        Body::Bytes(content) if content.len() > BODY_BYTES_COPIED_MAX => content.clone(),
+        Body::Bytes(content) if content.len() > BODY_BYTES_COPIED_MAX => content.clone().into(),
         _ => {
             out.extend_from_slice(content);
-            Bytes::new()
+            Payload::default()
         }
     }
 }

@@ -2,14 +2,14 @@
 
 mod layout;
 
-use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 
 use cutaway_scheduler::{ClassId, ClassTable, Nanos};
 
 use super::chain::{Deadline, ErasedStep, Settings};
 use super::decision::{Decision, Failure};
-use crate::ctx::{Access, Context, Frame, Plan, SlotMeta, discard};
+use super::panic::{Panic, caught};
+use crate::ctx::{Access, Context, Frame, Plan, SlotMeta};
 use crate::effect::{ResourceMeta, ResultBuffer};
 use crate::http::Method;
 use crate::response::Renderer;
@@ -313,15 +313,15 @@ impl Context {
             "a request that waits is completed first"
         );
         let (frame, at) = (&self.frame, &mut self.at);
-        let ran = panic::catch_unwind(AssertUnwindSafe(|| route.run_steps(frame, at, observer)));
+        let ran = caught(|| route.run_steps(frame, at, observer));
         match ran {
             Ok(Ok(Stop::Done)) => Outcome::Done,
             Ok(Ok(Stop::Need)) => Outcome::Need,
             Ok(Ok(Stop::Paused)) => Outcome::Paused,
             Ok(Err(failure)) => self.fail(route, failure),
-            Err(payload) => {
+            Err(panic) => {
                 observer.step_end(self.at, StepEnd::Panicked);
-                self.fail_in_step(route, payload)
+                self.fail_in_step(route, panic)
             }
         }
     }
@@ -338,11 +338,11 @@ impl Context {
     pub fn complete(&mut self, route: &Route, result: ResultBuffer) -> Result<(), Failure> {
         self.frame.assert_plan(route.plan());
         let frame = &mut self.frame;
-        let decoded = panic::catch_unwind(AssertUnwindSafe(|| frame.complete(result)));
+        let decoded = caught(|| frame.complete(result));
         let outcome = match decoded {
             Ok(Ok(())) => return Ok(()),
             Ok(Err(failure)) => self.fail(route, failure),
-            Err(payload) => self.fail_in_step(route, payload),
+            Err(panic) => self.fail_in_step(route, panic),
         };
         match outcome {
             Outcome::Failed(failure) => Err(failure),
@@ -368,9 +368,8 @@ impl Context {
 
     /// A panic in the step, or in what belongs to it: an extractor, a decoder.
     #[cold]
-    fn fail_in_step(&mut self, route: &Route, payload: Box<dyn std::any::Any + Send>) -> Outcome {
-        let failure = Failure::panic(route.step_name(self.at), &*payload);
-        discard(payload);
+    fn fail_in_step(&mut self, route: &Route, panic: Panic) -> Outcome {
+        let failure = panic.into_failure(route.step_name(self.at));
         self.fail_by_panic(route, failure)
     }
 }
