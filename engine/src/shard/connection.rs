@@ -94,7 +94,8 @@ pub(super) enum Reply {
 /// An encoded reply that waits for its turn.
 pub(super) struct HeldReply {
     pub head: Vec<u8>,
-    pub body: Payload,
+    /// None where it stands behind the head.
+    pub body: Option<Payload>,
     /// None where the request was refused before it had a slot.
     pub departure: Option<Departure>,
 }
