@@ -28,8 +28,11 @@ mod spare;
 mod stats;
 mod table;
 mod turn;
+mod upload;
+mod witness;
 
 pub(crate) use self::core::Core;
 pub use connection::Close;
 pub use stats::ShardStats;
 pub use turn::{Shard, Turn};
+pub(crate) use witness::UnderWay;

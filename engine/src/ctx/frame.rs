@@ -34,6 +34,7 @@
 
 mod ending;
 mod plan;
+mod touched;
 
 use std::any::TypeId;
 use std::cell::{Cell, Ref, RefCell, RefMut};
@@ -57,6 +58,7 @@ pub(crate) use plan::{Access, FRAME_BYTES_MAX, Plan, PlanBuilder, PlanRefusal, S
 
 use ending::{Endings, value_offset};
 use plan::{Place, PlanId};
+use touched::Touched;
 
 /// The values of one request, and what its steps leave for the shard.
 ///
@@ -66,6 +68,7 @@ pub(crate) struct Frame {
     begun: Option<Begun>,
     present: Cell<u64>,
     marks: Cell<Marks>,
+    touched: Touched,
     endings: Endings,
     pub(super) identity: Identity,
     need: Cell<Option<KeptEffect>>,
@@ -103,6 +106,7 @@ impl Frame {
             begun: None,
             present: Cell::new(0),
             marks: Cell::new(Marks::default()),
+            touched: Touched::default(),
             endings: Endings::default(),
             identity: Identity::default(),
             need: Cell::new(None),
@@ -172,6 +176,12 @@ impl Frame {
     #[inline]
     pub(crate) fn marks(&self) -> Marks {
         self.marks.get()
+    }
+
+    /// The slots that steps touch.
+    #[inline(always)]
+    pub(crate) fn touched(&self) -> &Touched {
+        &self.touched
     }
 
     /// The effect that was asked for.
@@ -352,6 +362,7 @@ impl<'r, C: Clauses> Window<'r, C> {
         S: Slot + Member<C::Reads, I>,
     {
         let place = self.access.places[<S as Member<C::Reads, I>>::INDEX];
+        self.frame.touched.note(place.bit);
         if self.frame.present.get() & 1 << place.bit == 0 {
             absent(S::NAME);
         }
@@ -416,7 +427,9 @@ impl<'r, C: Clauses> Window<'r, C> {
     where
         S: Member<C::Writes, I>,
     {
-        self.access.places[C::Reads::COUNT + <S as Member<C::Writes, I>>::INDEX]
+        let place = self.access.places[C::Reads::COUNT + <S as Member<C::Writes, I>>::INDEX];
+        self.frame.touched.note(place.bit);
+        place
     }
 }
 

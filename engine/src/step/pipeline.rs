@@ -1,6 +1,7 @@
 //! A route's steps, laid out, and the runner that drives them.
 
 mod layout;
+mod usage;
 
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use cutaway_scheduler::{ClassId, ClassTable, Nanos};
 use super::chain::{Deadline, ErasedStep, Settings};
 use super::decision::{Decision, Failure};
 use super::panic::{Panic, caught};
-use crate::ctx::{Access, Context, Frame, Plan, SlotMeta};
+use crate::ctx::{Access, BodyFormat, Context, Frame, Plan, SlotMeta};
 use crate::effect::{ResourceMeta, ResultBuffer};
 use crate::http::Method;
 use crate::response::Renderer;
@@ -17,6 +18,8 @@ use crate::response::Renderer;
 pub use layout::RouteRefusal;
 
 pub(crate) use layout::RouteParts;
+
+use usage::Usage;
 
 /// One route: a pattern and the steps that answer it. Built once, shared by all shards.
 pub struct Route {
@@ -26,7 +29,24 @@ pub struct Route {
     settings: Settings,
     steps: Box<[PlacedStep]>,
     plan: Plan,
+    body: BodyUse,
     renderer: Renderer,
+}
+
+/// What the steps of a route do with a request's content. It follows from their types.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum BodyMode {
+    /// None reads it: it is thrown away as it comes.
+    None,
+    /// It is there before the first step runs.
+    Buffered,
+}
+
+/// As [`BodyMode`], with what the content has to be.
+#[derive(Clone, Copy)]
+enum BodyUse {
+    None,
+    Buffered(BodyFormat),
 }
 
 const _: () = {
@@ -42,6 +62,7 @@ struct PlacedStep {
     reads: Box<[SlotMeta]>,
     writes: Box<[SlotMeta]>,
     uses: Box<[ResourceMeta]>,
+    usage: Usage,
 }
 
 struct PlacedExtract {
@@ -151,6 +172,27 @@ impl Route {
         (self.settings.slow_after).or_else(|| self.deadline(classes).map(half))
     }
 
+    /// What becomes of a request's content.
+    pub fn body_mode(&self) -> BodyMode {
+        match self.body {
+            BodyUse::None => BodyMode::None,
+            BodyUse::Buffered(_) => BodyMode::Buffered,
+        }
+    }
+
+    /// What its steps take the content as; none where they do not read it.
+    pub fn body_format(&self) -> Option<BodyFormat> {
+        match self.body {
+            BodyUse::None => None,
+            BodyUse::Buffered(format) => Some(format),
+        }
+    }
+
+    /// The largest content of a request; none where the engine's limit says so.
+    pub fn body_bytes_max(&self) -> Option<u64> {
+        self.settings.body_bytes_max
+    }
+
     /// How many steps it has.
     pub fn steps_count(&self) -> usize {
         self.steps.len()
@@ -214,7 +256,10 @@ impl Route {
         for extract in &step.extracts {
             (extract.run)(frame, &extract.access)?;
         }
+        // What the extractors have touched is not the step's own doing.
+        frame.touched().take();
         let decision = step.step.call(frame, &step.access)?;
+        step.usage.note(frame.touched().take());
         let marks = frame.marks();
         let needs_count = u8::from(decision == Decision::Need);
         let is_kept = match decision {
@@ -267,6 +312,15 @@ impl Route {
     }
 }
 
+/// Where a step's signature names a slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Clause {
+    /// In `Reads<..>`.
+    Reads,
+    /// In `Writes<..>`.
+    Writes,
+}
+
 /// What a step reads, writes and uses.
 #[derive(Clone, Copy)]
 pub struct Contract<'p>(&'p PlacedStep);
@@ -285,6 +339,32 @@ impl<'p> Contract<'p> {
     /// The slots it writes.
     pub fn writes(self) -> impl Iterator<Item = &'static str> + 'p {
         self.0.writes.iter().map(|slot| slot.name)
+    }
+
+    pub(crate) fn read_slots(self) -> &'p [SlotMeta] {
+        &self.0.reads
+    }
+
+    pub(crate) fn write_slots(self) -> &'p [SlotMeta] {
+        &self.0.writes
+    }
+
+    /// The slots it declares and has touched in no request so far, reads before writes. Empty where
+    /// it has not run without a failure yet, and in release builds, which do not count.
+    pub(crate) fn untouched_slots(self) -> impl Iterator<Item = (Clause, &'p SlotMeta)> {
+        let PlacedStep {
+            reads,
+            writes,
+            access,
+            usage,
+            ..
+        } = self.0;
+        let declared = (reads.iter().map(|slot| (Clause::Reads, slot)))
+            .chain(writes.iter().map(|slot| (Clause::Writes, slot)));
+        let touched = usage.touched().unwrap_or(u64::MAX);
+        (declared.zip(access.slots()))
+            .filter(move |(_, bit)| touched & bit == 0)
+            .map(|(slot, _)| slot)
     }
 
     /// The resources it uses.

@@ -1,5 +1,7 @@
 //! A database on the simulated machine: the real handlers over a real file, on virtual time.
 
+use std::path::Path;
+
 use cutaway_reactor::sim::{Fault, SimNet, SimPort, WorkClock};
 use cutaway_reactor::{Handler, Publish};
 use cutaway_scheduler::Nanos;
@@ -9,12 +11,28 @@ use super::error::SqlError;
 use super::{OpenError, Sqlite, SqliteEffects, SqliteJob};
 
 impl Sqlite {
+    /// As [`simulate`](Sqlite::simulate), with the database in another file.
+    pub(crate) fn simulate_at(
+        &self,
+        path: &Path,
+        net: &SimNet,
+        jobs_max: usize,
+    ) -> Result<SqliteEffects<SimPort<SqliteJob>>, OpenError> {
+        let path = path.to_owned();
+        Sqlite {
+            path,
+            ..self.clone()
+        }
+        .simulate(net, jobs_max)
+    }
+
     /// Opens the database for the one shard of a simulated machine, with ports for `jobs_max` jobs.
     pub(crate) fn simulate(
         &self,
         net: &SimNet,
         jobs_max: usize,
     ) -> Result<SqliteEffects<SimPort<SqliteJob>>, OpenError> {
+        self.check()?;
         let clock = || WorkClock::new(net, A_LOOK);
         let at_disk = |clock: WorkClock, handler| {
             SimPort::with_clock(
@@ -31,8 +49,8 @@ impl Sqlite {
         // The writer comes first: it makes the file.
         let writer: Box<dyn Handler<SqliteJob>> = Box::new(self.writer(writer_clock.clone())?);
         let writer = at_disk(writer_clock, writer);
-        let mut readers = Vec::with_capacity(self.readers_per_shard);
-        for _ in 0..self.readers_per_shard {
+        let mut readers = Vec::with_capacity(self.bounds.readers);
+        for _ in 0..self.bounds.readers {
             let clock = clock();
             readers.push(at_disk(clock.clone(), Box::new(self.reader(clock)?)));
         }
