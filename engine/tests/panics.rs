@@ -51,6 +51,8 @@ const CASES: &[Case] = &[
     case("/sent", "::takes"),
     case("/decoder", "::load_unreadable"),
     case("/rows", "::load_unreadable_rows"),
+    case("/joined", "::load_both"),
+    case("/continued", "::load_and_continue"),
     case("/serialize", "::serializes"),
     case("/before", "::tracks"),
     case("/drop", "Planted"),
@@ -247,6 +249,21 @@ fn load_unreadable_rows(cx: &mut Cx<Writes<UnreadableRows>, Uses<Notes>>) -> Ste
     cx.need(cx.on(Notes).query("SELECT 1").into(UnreadableRows))
 }
 
+fn load_both(cx: &mut Cx<Writes<(Note, Unreadable)>, Uses<Notes>>) -> Step {
+    let note = cx.on(Notes).query_opt("SELECT body FROM notes");
+    let unreadable = cx.on(Notes).query_opt("SELECT 1");
+    cx.need((note.into(Note), unreadable.into(Unreadable)))
+}
+
+fn load_and_continue(cx: &mut Cx<Writes<Note>, Uses<Notes>>) -> Step {
+    let note = cx.on(Notes).query_opt("SELECT body FROM notes");
+    cx.need(note.into(Note).then(continues))
+}
+
+fn continues(_: &mut Cx<Reads<Note>>) -> Step {
+    panic!("{PLANNED}")
+}
+
 fn serializes(cx: &mut Cx) -> Step {
     cx.json(&("half of it", Panicky))
 }
@@ -326,6 +343,11 @@ fn routes(scratch: &Scratch) -> BuiltRoutes {
         .get(
             "/rows",
             chain(load_unreadable_rows).then(answers).deadline(patient),
+        )
+        .get("/joined", chain(load_both).then(answers).deadline(patient))
+        .get(
+            "/continued",
+            chain(load_and_continue).then(answers).deadline(patient),
         )
         .get("/serialize", chain(serializes).deadline(patient))
         .get("/before", chain(answers).deadline(patient))
