@@ -10,6 +10,7 @@ use std::hint::black_box;
 use criterion::{Criterion, criterion_group, criterion_main};
 use cutaway::ctx::list::{AvailableIn, Nil};
 use cutaway::ctx::{Context, RequestParts};
+use cutaway::effect::ResultBuffer;
 use cutaway::http::encode::{self, ConnectionField, ResponseHead};
 use cutaway::http::{FieldSpan, Head, head};
 use cutaway::limits::Limits;
@@ -23,6 +24,9 @@ slot!(PostId: i64);
 slot!(Post<'r>: Option<PostRow<'r>>);
 slot!(OwnedPost: Option<Box<i64>>);
 slot!(Id: i64 = path "id");
+slot!(Written: Executed);
+
+resource!(Blog: Sqlite);
 
 #[derive(Clone, Copy)]
 struct PostRow<'r> {
@@ -68,6 +72,19 @@ fn render_owned(cx: &mut Cx<Reads<OwnedPost>>) -> Step {
 fn by_slot(cx: &mut Cx<Reads<Id>, Writes<PostId>>) {
     let id = *cx.get(Id);
     cx.put(PostId, id);
+}
+
+#[inline(never)]
+fn write(cx: &mut Cx<Reads<PostId>, Writes<Written>, Uses<Blog>>) -> Step {
+    let id = *cx.get(PostId);
+    let delete = cx.on(Blog).exec("DELETE FROM posts WHERE id = ?1");
+    cx.need(delete.bind(id).into(Written))
+}
+
+#[inline(never)]
+fn show_written(cx: &mut Cx<Reads<Written>>) -> Step {
+    black_box(cx.get(Written).changed_count);
+    cx.text("hello")
 }
 
 #[inline(never)]
@@ -226,6 +243,28 @@ fn pipeline(criterion: &mut Criterion) {
             });
         });
     }
+
+    let written = Routes::new()
+        .resource(Blog, Sqlite::open("never opened"))
+        .get("/posts/{id}", chain(by_id).then(write).then(show_written))
+        .build()
+        .expect("the steps fit together");
+    let mut result = Some(ResultBuffer::default());
+    group.bench_function("3 steps, 1 effect", |bencher| {
+        let route = written.route(0);
+        bencher.iter(|| {
+            context.begin(black_box(route), black_box(HEAD), &parsed.parts());
+            let outcome = context.run(route, &mut Unobserved);
+            assert!(matches!(outcome, Outcome::Need));
+            black_box(context.effect().map(|effect| effect.resource));
+            let buffer = result.take().unwrap_or_default();
+            context.complete(route, buffer).expect("it fits its slot");
+            let outcome = context.resume(route, &mut Unobserved);
+            assert!(matches!(outcome, Outcome::Done));
+            black_box(context.response().body().as_slice());
+            context.end(|buffer| result = Some(buffer));
+        });
+    });
 
     let whole = &cases[1].1;
     let mut fields = Vec::with_capacity(32);

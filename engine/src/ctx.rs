@@ -28,7 +28,9 @@ mod slot;
 mod view;
 
 pub use arena::Arena;
-pub use extract::{Extract, FromPath, FromText, PathSlot};
+pub use extract::{
+    BodyFormat, Extract, Extracted, FromRequest, FromSent, FromText, Incoming, Source,
+};
 pub use list::{Clauses, Reads, Uses, Writable, Writes};
 pub use request::{Request, RequestParts};
 pub use slot::{Borrowed, Borrows, FromSteps, Origin, Owned, Slot, SlotMeta, Store, Value};

@@ -40,6 +40,9 @@
 
 pub mod simulation;
 
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Serialize;
+
 use crate::ctx::{
     Arena, Clauses, Context, Cx, Frame, Owned, Plan, Reads, RequestParts, Slot, SlotMeta, Value,
     Writes,
@@ -103,10 +106,73 @@ impl Test {
         self
     }
 
-    /// The content.
+    /// The content. Say what it is with [`field`](Test::field), or send it by
+    /// [`json`](Test::json), [`form`](Test::form) or [`text`](Test::text).
     pub fn body(mut self, content: impl Into<Vec<u8>>) -> Test {
         self.body = content.into();
         self
+    }
+
+    /// A value as JSON, and its Content-Type.
+    ///
+    /// ```
+    /// use cutaway::prelude::*;
+    /// use cutaway::testing;
+    ///
+    /// #[derive(serde::Serialize, serde::Deserialize)]
+    /// pub struct Post<'r> { title: &'r str }
+    ///
+    /// slot!(pub NewPost<'r>: Post<'r> = body json);
+    ///
+    /// fn create(cx: &mut Cx<Reads<NewPost>>) -> Step {
+    ///     cx.text(cx.get(NewPost).title)
+    /// }
+    ///
+    /// let tested = testing::post("/posts").json(&Post { title: "First" }).run(create);
+    /// assert_eq!(tested.response().body().as_slice(), b"First");
+    /// ```
+    ///
+    /// # Panics
+    /// The value cannot be written as JSON.
+    pub fn json<T: Serialize + ?Sized>(self, value: &T) -> Test {
+        let content = serde_json::to_vec(value)
+            .unwrap_or_else(|error| panic!("the value cannot be written as JSON: {error}"));
+        self.content("application/json", content)
+    }
+
+    /// Fields as a form sends them, and its Content-Type.
+    ///
+    /// ```
+    /// use cutaway::prelude::*;
+    /// use cutaway::testing;
+    ///
+    /// #[derive(serde::Deserialize)]
+    /// pub struct Post<'r> { title: &'r str }
+    ///
+    /// slot!(pub NewPost<'r>: Post<'r> = body form);
+    ///
+    /// fn create(cx: &mut Cx<Reads<NewPost>>) -> Step {
+    ///     cx.text(cx.get(NewPost).title)
+    /// }
+    ///
+    /// let tested = testing::post("/new").form(&[("title", "this & that")]).run(create);
+    /// assert_eq!(tested.response().body().as_slice(), b"this & that");
+    /// ```
+    pub fn form(self, fields: &[(&str, &str)]) -> Test {
+        let encoded = |text| utf8_percent_encode(text, NON_ALPHANUMERIC);
+        let pairs: Vec<String> = (fields.iter())
+            .map(|(name, value)| format!("{}={}", encoded(name), encoded(value)))
+            .collect();
+        self.content("application/x-www-form-urlencoded", pairs.join("&"))
+    }
+
+    /// Text, and its Content-Type.
+    pub fn text(self, text: &str) -> Test {
+        self.content("text/plain; charset=utf-8", text)
+    }
+
+    fn content(self, content_type: &'static str, content: impl Into<Vec<u8>>) -> Test {
+        self.field("Content-Type", content_type).body(content)
     }
 
     /// The value of an owned slot that the step reads.

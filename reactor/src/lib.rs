@@ -32,6 +32,7 @@ pub mod buffers;
 pub mod clock;
 mod cores;
 pub mod inflight;
+pub mod join;
 pub mod planted;
 pub mod port;
 pub mod ring;
@@ -46,6 +47,7 @@ pub mod worker;
 pub use backend::{Backend, Real};
 pub use clock::RealClock;
 pub use cores::allowed_cores;
+pub use join::{Join, JoinState, Verdict};
 pub use port::{Finished, Handler, Outcome, Publish, WorkerPort};
 pub use ring::{
     Completion, Errno, Lease, ListenerId, Owner, Received, Ring, RingStats, SendBuffer, Socket,

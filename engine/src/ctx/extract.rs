@@ -1,83 +1,96 @@
 //! Slots that are filled from the request before the first step that reads them.
+//!
+//! ```text
+//! slot!(pub Id: i64 = path "id");            path parameter    FromText
+//! slot!(pub Page: u32 = query "page" or 1);  one query field   FromText, absent: Option or a default
+//! slot!(pub Agent<'r>: &'r str = header "user-agent");         as a query field
+//! slot!(pub Search<'r>: Filter<'r> = query);                   the whole query, by serde
+//! slot!(pub NewPost<'r>: Post<'r> = body json);                the content, by serde
+//! ```
+//!
+//! What is decoded lies in the request's arena, so that a `&str` can hold it, escapes or not.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+mod borrowing;
+mod content;
+mod form;
+mod json;
+mod pair;
+mod text;
 
+use super::arena::Arena;
 use super::frame::{Access, Frame, PlanBuilder};
 use super::list::{AvailableFrom, Writes};
+use super::request::Request;
 use super::slot::{Origin, Slot, Value};
 use crate::step::{Fail, Failure};
 
-/// The slot's value is read from a path parameter.
-pub struct FromPath;
+pub use content::BodyFormat;
+pub use text::{FromSent, FromText};
 
-impl<S: PathSlot> Origin<S> for FromPath {
+pub(super) use pair::path_text;
+
+use serde::Deserialize;
+
+/// The slot's value is read from the request.
+pub struct FromRequest;
+
+impl<S: Extracted> Origin<S> for FromRequest {
     const EXTRACT: Option<Extract> = Some(Extract {
-        param: S::PARAM,
+        source: S::SOURCE,
         access: |plan| plan.access::<Only<S>>(Box::default()),
-        run: extract_path::<S>,
+        run: fill::<S>,
     });
 }
 
-impl<S, W> AvailableFrom<S, W, ()> for FromPath {}
+impl<S, W> AvailableFrom<S, W, ()> for FromRequest {}
 
-/// A slot that is read from a path parameter: `slot!(pub Id: i64 = path "id")`.
-pub trait PathSlot: Slot {
-    /// The parameter.
-    const PARAM: &'static str;
+/// A slot that is read from the request. [`slot!`](crate::slot) implements it where the declaration
+/// names a source.
+pub trait Extracted: Slot {
+    /// Where the value stands in the request.
+    const SOURCE: Source;
 
-    /// The value of its text, percent-decoded; none where it is no such value.
-    fn parse<'r>(text: &'r str) -> Option<Value<'r, Self>>;
+    /// Reads the value.
+    ///
+    /// # Errors
+    /// The failure of a request without such a value.
+    fn extract<'r>(from: Incoming<'r>) -> Result<Value<'r, Self>, Failure>;
 }
 
-/// A value that can be read from text, as it stands in a path.
-///
-/// ```
-/// use cutaway::prelude::*;
-///
-/// pub struct Slug<'r>(&'r str);
-///
-/// impl<'r> FromText<'r> for Slug<'r> {
-///     fn from_text(text: &'r str) -> Option<Self> {
-///         (!text.is_empty()).then_some(Slug(text))
-///     }
-/// }
-///
-/// slot!(pub PostSlug<'r>: Slug<'r> = path "slug");
-/// ```
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be read from text",
-    note = "implement `FromText<'r>` for it"
-)]
-pub trait FromText<'r>: Sized {
-    /// The value; none where the text is no such value.
-    fn from_text(text: &'r str) -> Option<Self>;
+/// Where in the request an extractor slot's value stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A path parameter, by its name.
+    Path(&'static str),
+    /// The first field of the query that has this name.
+    QueryField(&'static str),
+    /// The whole query.
+    WholeQuery,
+    /// The first field line that has this name, in any case of letters.
+    Header(&'static str),
+    /// The content.
+    Body(BodyFormat),
 }
 
-impl<'r> FromText<'r> for &'r str {
-    fn from_text(text: &'r str) -> Option<Self> {
-        Some(text)
+impl Source {
+    /// A field line of this name.
+    ///
+    /// # Panics
+    /// It is no name of a field, so that no request would ever have it. A slot's declaration is
+    /// evaluated when it is compiled.
+    pub const fn header(name: &'static str) -> Source {
+        assert!(
+            crate::http::encode::FieldName::new(name).is_some(),
+            "a header's name is a token: letters, digits and hyphens"
+        );
+        Source::Header(name)
     }
 }
-
-macro_rules! from_text {
-    ($($type:ty),*) => {$(
-        impl FromText<'_> for $type {
-            fn from_text(text: &str) -> Option<Self> {
-                text.parse().ok()
-            }
-        }
-    )*};
-}
-
-from_text!(
-    i8, i16, i32, i64, i128, isize, u8, u16, u32, u64, u128, usize, f32, f64, bool, char, String,
-    IpAddr, Ipv4Addr, Ipv6Addr
-);
 
 /// How a slot is filled from the request.
 #[derive(Clone, Copy, Debug)]
 pub struct Extract {
-    pub(crate) param: &'static str,
+    pub(crate) source: Source,
     pub(crate) access: fn(&mut PlanBuilder) -> Access,
     pub(crate) run: fn(&Frame, &Access) -> Result<(), Failure>,
 }
@@ -86,15 +99,146 @@ pub struct Extract {
 type Only<S> = (Writes<S>, (), ());
 
 /// Fills the slot where it is empty.
-fn extract_path<S: PathSlot>(frame: &Frame, access: &Access) -> Result<(), Failure> {
+fn fill<S: Extracted>(frame: &Frame, access: &Access) -> Result<(), Failure> {
     frame.enter::<Only<S>, _>(access, |window| {
         if window.has::<S, _>() {
             return Ok(());
         }
-        let value = (window.request().param(S::PARAM, window.arena()))
-            .and_then(S::parse)
-            .ok_or_else(|| Failure::new(Fail::BadRequest, "path", S::PARAM))?;
+        let value = S::extract(Incoming {
+            request: window.request(),
+            arena: window.arena(),
+        })?;
         window.put::<S, _>(value);
         Ok(())
     })
 }
+
+/// A request that an extractor reads: each method is one source of [`slot!`](crate::slot).
+///
+/// What is wrong with a request is told by a failure's `what`, which is the source, and its `key`,
+/// which is the name that was looked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Incoming<'r> {
+    request: &'r Request<'r>,
+    arena: &'r Arena,
+}
+
+impl<'r> Incoming<'r> {
+    /// A path parameter, percent-decoded.
+    ///
+    /// # Errors
+    /// A 400: it is not UTF-8, or no such value.
+    pub fn path<T: FromText<'r>>(self, name: &'static str) -> Result<T, Failure> {
+        (self.request.param(name, self.arena))
+            .and_then(T::from_text)
+            .ok_or_else(|| Failure::new(Fail::BadRequest, "path", name))
+    }
+
+    /// The first field of this name in the query, percent-decoded, a plus sign read as a space.
+    ///
+    /// # Errors
+    /// A 400: it is not there and `T` must have it, or it is not UTF-8, or no such value.
+    pub fn query<T: FromSent<'r>>(self, name: &'static str) -> Result<T, Failure> {
+        self.query_text(name)
+            .and_then(T::from_sent)
+            .ok_or_else(|| Failure::new(Fail::BadRequest, "query", name))
+    }
+
+    /// As [`query`](Incoming::query), with what is meant where it is not there.
+    ///
+    /// # Errors
+    /// A 400: it is not UTF-8, or no such value.
+    pub fn query_or<T: FromText<'r>>(
+        self,
+        name: &'static str,
+        absent: impl FnOnce() -> T,
+    ) -> Result<T, Failure> {
+        Ok(self.query::<Option<T>>(name)?.unwrap_or_else(absent))
+    }
+
+    /// The whole query.
+    ///
+    /// # Errors
+    /// A 400 that names the field: it is missing, or no such value.
+    pub fn whole_query<T: Deserialize<'r>>(self) -> Result<T, Failure> {
+        let query = self.request.query().unwrap_or_default();
+        form::read(query.as_bytes(), self.arena).map_err(|unread| unread.in_query())
+    }
+
+    /// The value of the first field line of this name.
+    ///
+    /// # Errors
+    /// A 400: it is not there and `T` must have it, or it is not UTF-8, or no such value.
+    pub fn header<T: FromSent<'r>>(self, name: &'static str) -> Result<T, Failure> {
+        let text = self
+            .request
+            .field(name)
+            .map(std::str::from_utf8)
+            .transpose();
+        (text.ok().and_then(T::from_sent))
+            .ok_or_else(|| Failure::new(Fail::BadRequest, "header", name))
+    }
+
+    /// As [`header`](Incoming::header), with what is meant where it is not there.
+    ///
+    /// # Errors
+    /// A 400: it is not UTF-8, or no such value.
+    pub fn header_or<T: FromText<'r>>(
+        self,
+        name: &'static str,
+        absent: impl FnOnce() -> T,
+    ) -> Result<T, Failure> {
+        Ok(self.header::<Option<T>>(name)?.unwrap_or_else(absent))
+    }
+
+    /// The content as JSON.
+    ///
+    /// # Errors
+    /// A 415 where it is no JSON by its own words, a 400 that names line and column where it is none
+    /// by its syntax, a 422 that names the field where it is another value.
+    pub fn json<T: Deserialize<'r>>(self) -> Result<T, Failure> {
+        json::read(self.content(BodyFormat::Json)?, self.arena)
+    }
+
+    /// The content as a form sends it.
+    ///
+    /// # Errors
+    /// A 415 where it is no form by its own words, a 400 where it is not UTF-8, a 422 that names the
+    /// field where it is missing or no such value.
+    pub fn form<T: Deserialize<'r>>(self) -> Result<T, Failure> {
+        let content = self.content(BodyFormat::Form)?;
+        form::read(content, self.arena).map_err(|unread| unread.in_body())
+    }
+
+    /// The content as text.
+    ///
+    /// # Errors
+    /// A 415 where it is no text by its own words, a 400 where it is not UTF-8 or no such value.
+    pub fn text<T: FromText<'r>>(self) -> Result<T, Failure> {
+        let text = std::str::from_utf8(self.content(BodyFormat::Text)?).ok();
+        text.and_then(T::from_text)
+            .ok_or_else(|| Failure::new(Fail::BadRequest, "body", "text"))
+    }
+
+    /// The content as it came.
+    ///
+    /// # Errors
+    /// Never.
+    pub fn bytes<T: From<&'r [u8]>>(self) -> Result<T, Failure> {
+        Ok(T::from(self.content(BodyFormat::Bytes)?))
+    }
+
+    fn content(self, format: BodyFormat) -> Result<&'r [u8], Failure> {
+        format.admit(self.request.field("content-type"))?;
+        Ok(self.request.body())
+    }
+
+    /// The outer option says whether it is text.
+    fn query_text(self, name: &str) -> Option<Option<&'r str>> {
+        let query = self.request.query().unwrap_or_default();
+        pair::find(query.as_bytes(), name, self.arena)
+    }
+}
+
+#[cfg(test)]
+mod tests;

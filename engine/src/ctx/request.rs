@@ -1,10 +1,9 @@
 //! The request as its steps see it: copied once into the arena, read as slices of it.
 
-use std::borrow::Cow;
-
 use percent_encoding::percent_decode;
 
 use super::arena::Arena;
+use super::extract::path_text;
 use crate::http::{FieldSpan, Method, Span};
 use crate::route::Params;
 
@@ -121,25 +120,13 @@ impl<'r> Request<'r> {
     /// A path parameter, percent-decoded; none where the pattern has no such parameter or the bytes
     /// are not UTF-8.
     pub fn param(&self, name: &str, arena: &'r Arena) -> Option<&'r str> {
-        let raw = self.param_bytes(name)?;
-        if raw.contains(&b'%') {
-            let decoded = percent_decode(raw).decode_utf8().ok()?;
-            Some(arena.text(&decoded))
-        } else {
-            std::str::from_utf8(raw).ok()
-        }
+        path_text(self.param_bytes(name)?, arena)
     }
 
     /// As [`param`](Request::param), but bytes that are not UTF-8 become `U+FFFD`.
     pub(crate) fn param_lossy(&self, name: &str, arena: &'r Arena) -> Option<&'r str> {
         let raw = self.param_bytes(name)?;
-        match std::str::from_utf8(raw) {
-            Ok(text) if !raw.contains(&b'%') => Some(text),
-            _ => Some(match percent_decode(raw).decode_utf8_lossy() {
-                Cow::Borrowed(text) => arena.text(text),
-                Cow::Owned(text) => arena.text(&text),
-            }),
-        }
+        path_text(raw, arena).or_else(|| Some(replaced(raw, arena)))
     }
 
     /// A path parameter as it came.
@@ -147,4 +134,10 @@ impl<'r> Request<'r> {
         let param = self.params.iter().find(|param| param.name == name)?;
         Some(param.text.of(self.head))
     }
+}
+
+/// A text of which some bytes are not UTF-8.
+#[cold]
+fn replaced<'r>(raw: &[u8], arena: &'r Arena) -> &'r str {
+    arena.text(&percent_decode(raw).decode_utf8_lossy())
 }

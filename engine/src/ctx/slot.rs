@@ -19,7 +19,7 @@ pub type Value<'r, S> = <<S as Slot>::Store as Store>::Value<'r>;
 ///
 /// slot!(pub PostId: i64);                  // owned, dropped once when the request ends
 /// slot!(pub Title<'r>: &'r str);           // borrowed from the request, never dropped
-/// slot!(pub Page: u32 = path "page");      // read from the path when a step asks for it
+/// slot!(pub Page: u32 = query "page" or 1); // read from the request before a step that asks for it
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a slot",
@@ -29,7 +29,7 @@ pub type Value<'r, S> = <<S as Slot>::Store as Store>::Value<'r>;
 pub trait Slot: Sized + 'static {
     /// How its value is kept: [`Owned`] or [`Borrowed`].
     type Store: Store;
-    /// Where its value comes from: [`FromSteps`] or [`FromPath`](super::extract::FromPath).
+    /// Where its value comes from: [`FromSteps`] or [`FromRequest`](super::extract::FromRequest).
     type Origin: Origin<Self>;
     /// Its name, for messages.
     const NAME: &'static str;
@@ -118,38 +118,112 @@ mod sealed {
 ///   once when the request ends, also after a panic, a cancel or a disconnect.
 /// - `slot!(pub Title<'r>: &'r str)` borrows from the request: from its bytes, its arena, or a
 ///   result. The value must not need `Drop`.
-/// - `slot!(pub Id: i64 = path "id")` is read from the path parameter `{id}` before the first step
-///   that reads it. A text that is no such value is a 400; a pattern without `{id}` is refused when
-///   the routes are built.
+///
+/// With a source behind an equals sign the slot is filled from the request, before the first step
+/// that reads it; either spelling may have one:
+///
+/// | source | the value's type | refused with |
+/// |---|---|---|
+/// | `path "id"` | [`FromText`](crate::ctx::FromText) | 400; a pattern without `{id}` when routes are built |
+/// | `query "page"`, `header "accept"` | `FromText`, or an `Option` of it where it may be absent | 400, key: the name |
+/// | `query "page" or 1`, `header "accept" or "*/*"` | `FromText`; the value where it is absent | 400, key: the name |
+/// | `query` | serde's `Deserialize`: the whole query | 400, key: the field |
+/// | `body json`, `body form` | `Deserialize` | 415, 400 by its syntax, 422 with the field as key |
+/// | `body text` | `FromText` | 415, 400 |
+/// | `body bytes` | `From<&'r [u8]>` | |
+///
+/// A body is read to its end before the first step of its chain runs; one larger than the chain
+/// takes is a 413.
+///
+/// ```
+/// use cutaway::prelude::*;
+/// use cutaway::testing;
+///
+/// #[derive(serde::Deserialize)]
+/// pub struct PostInput<'r> {
+///     title: &'r str,
+/// }
+///
+/// slot!(pub Page: Option<u32> = query "page");
+/// slot!(pub Agent<'r>: &'r str = header "user-agent" or "nobody");
+/// slot!(pub NewPost<'r>: PostInput<'r> = body json);
+///
+/// fn create(cx: &mut Cx<Reads<(Page, Agent, NewPost)>>) -> Step {
+///     assert_eq!((*cx.get(Page), *cx.get(Agent)), (Some(7), "nobody"));
+///     cx.text(cx.get(NewPost).title)
+/// }
+///
+/// let request = testing::post("/posts?page=7").field("Content-Type", "application/json");
+/// let tested = request.body(r#"{"title": "a \"title\""}"#).run(create);
+/// assert_eq!(tested.response().body().as_slice(), b"a \"title\"");
+///
+/// let tested = testing::post("/posts?page=seven").run(create);
+/// assert_eq!(tested.failure().map(|failure| failure.key()), Some("page"));
+/// ```
 #[macro_export]
 macro_rules! slot {
-    ($(#[$attribute:meta])* $vis:vis $name:ident : $type:ty) => {
+    ($(#[$attribute:meta])* $vis:vis $name:ident : $type:ty $(= $($source:tt)+)?) => {
         $crate::slot!(@declare [$(#[$attribute])*] $vis $name);
-        $crate::slot!(@owned $name, $type, $crate::ctx::FromSteps);
+        $crate::slot!(@owned $name, $type, $crate::slot!(@origin $($($source)+)?));
+        $($crate::slot!(@extracted $name, 'r, $type, $($source)+);)?
     };
-    ($(#[$attribute:meta])* $vis:vis $name:ident < $life:lifetime > : $type:ty) => {
+    ($(#[$attribute:meta])* $vis:vis $name:ident < $life:lifetime > : $type:ty $(= $($source:tt)+)?) => {
         $crate::slot!(@declare [$(#[$attribute])*] $vis $name);
-        $crate::slot!(@borrowed $name, $life, $type, $crate::ctx::FromSteps);
+        $crate::slot!(@borrowed $name, $life, $type, $crate::slot!(@origin $($($source)+)?));
+        $($crate::slot!(@extracted $name, $life, $type, $($source)+);)?
     };
-    ($(#[$attribute:meta])* $vis:vis $name:ident : $type:ty = path $param:literal) => {
-        $crate::slot!(@declare [$(#[$attribute])*] $vis $name);
-        $crate::slot!(@owned $name, $type, $crate::ctx::FromPath);
-        impl $crate::ctx::PathSlot for $name {
-            const PARAM: &'static str = $param;
-            fn parse(text: &str) -> ::core::option::Option<$type> {
-                $crate::ctx::FromText::from_text(text)
+    (@origin) => { $crate::ctx::FromSteps };
+    (@origin $($source:tt)+) => { $crate::ctx::FromRequest };
+    (@extracted $name:ident, $life:lifetime, $type:ty, path $param:literal) => {
+        $crate::slot!(@read $name, $life, $type, Path($param), path($param));
+    };
+    (@extracted $name:ident, $life:lifetime, $type:ty, query $field:literal) => {
+        $crate::slot!(@read $name, $life, $type, QueryField($field), query($field));
+    };
+    (@extracted $name:ident, $life:lifetime, $type:ty, query $field:literal or $absent:expr) => {
+        $crate::slot!(@read $name, $life, $type, QueryField($field), query_or($field, || $absent));
+    };
+    (@extracted $name:ident, $life:lifetime, $type:ty, query) => {
+        $crate::slot!(@read $name, $life, $type, WholeQuery, whole_query());
+    };
+    (@extracted $name:ident, $life:lifetime, $type:ty, header $field:literal) => {
+        $crate::slot!(@read $name, $life, $type, header($field), header($field));
+    };
+    (@extracted $name:ident, $life:lifetime, $type:ty, header $field:literal or $absent:expr) => {
+        $crate::slot!(@read $name, $life, $type, header($field), header_or($field, || $absent));
+    };
+    (@extracted $name:ident, $life:lifetime, $type:ty, body json) => {
+        $crate::slot!(@read $name, $life, $type, Body($crate::ctx::BodyFormat::Json), json());
+    };
+    (@extracted $name:ident, $life:lifetime, $type:ty, body form) => {
+        $crate::slot!(@read $name, $life, $type, Body($crate::ctx::BodyFormat::Form), form());
+    };
+    (@extracted $name:ident, $life:lifetime, $type:ty, body text) => {
+        $crate::slot!(@read $name, $life, $type, Body($crate::ctx::BodyFormat::Text), text());
+    };
+    (@extracted $name:ident, $life:lifetime, $type:ty, body bytes) => {
+        $crate::slot!(@read $name, $life, $type, Body($crate::ctx::BodyFormat::Bytes), bytes());
+    };
+    (@extracted $name:ident, $life:lifetime, $type:ty, $($source:tt)+) => {
+        ::core::compile_error!(::core::concat!(
+            "slot `", ::core::stringify!($name), "` cannot be read from `",
+            ::core::stringify!($($source)+),
+            "`: a source is `path \"..\"`, `query \"..\"`, `header \"..\"`, `query`, `body json`, ",
+            "`body form`, `body text` or `body bytes`; `or ..` may follow a named query field or header",
+        ));
+    };
+    (@read $name:ident, $life:lifetime, $type:ty, $source:ident $(($named:expr))?, $($read:tt)+) => {
+        impl $crate::ctx::Extracted for $name {
+            const SOURCE: $crate::ctx::Source = $crate::ctx::Source::$source $(($named))?;
+
+            fn extract<$life>(
+                from: $crate::ctx::Incoming<$life>,
+            ) -> ::core::result::Result<$type, $crate::step::Failure> {
+                from.$($read)+
             }
         }
-    };
-    ($(#[$attribute:meta])* $vis:vis $name:ident < $life:lifetime > : $type:ty = path $param:literal) => {
-        $crate::slot!(@declare [$(#[$attribute])*] $vis $name);
-        $crate::slot!(@borrowed $name, $life, $type, $crate::ctx::FromPath);
-        impl $crate::ctx::PathSlot for $name {
-            const PARAM: &'static str = $param;
-            fn parse<$life>(text: &$life str) -> ::core::option::Option<$type> {
-                $crate::ctx::FromText::from_text(text)
-            }
-        }
+        // Looked at here, so that a wrong name is found where it stands.
+        const _: $crate::ctx::Source = <$name as $crate::ctx::Extracted>::SOURCE;
     };
     (@declare [$(#[$attribute:meta])*] $vis:vis $name:ident) => {
         $(#[$attribute])*
@@ -176,7 +250,8 @@ macro_rules! slot {
             !::core::mem::needs_drop::<<$name as $crate::ctx::Borrows>::Value<'static>>(),
             ::core::concat!(
                 "slot `", ::core::stringify!($name), "` borrows from the request, so its value must ",
-                "not need Drop: use `&'r str` or `&'r [T]`, not String, Vec or Box",
+                "not need Drop: use `&'r str` or `&'r [T]`, not String, Vec or Box; a slot without a ",
+                "lifetime owns its value and drops it",
             ),
         );
     };

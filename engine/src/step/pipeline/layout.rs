@@ -5,7 +5,7 @@ use std::any::TypeId;
 use cutaway_scheduler::Nanos;
 
 use super::{PlacedExtract, PlacedStep, Route};
-use crate::ctx::{PlanBuilder, PlanRefusal, SlotMeta};
+use crate::ctx::{Extract, PlanBuilder, PlanRefusal, SlotMeta, Source};
 use crate::effect::ResourceMeta;
 use crate::http::Method;
 use crate::response::Renderer;
@@ -202,12 +202,17 @@ fn refusals_of(parts: &RouteParts<'_>, given: &[SlotMeta]) -> Vec<RouteRefusal> 
             let is_written = written.iter().any(|(known, _)| known.is(slot));
             match slot.extract {
                 _ if is_written => {}
-                Some(extract) if parts.params.contains(&extract.param) => {}
-                Some(extract) => refusals.push(RouteRefusal::ParamMissing {
-                    pattern,
-                    step,
-                    param: extract.param,
-                }),
+                Some(Extract {
+                    source: Source::Path(param),
+                    ..
+                }) if !parts.params.contains(&param) => {
+                    refusals.push(RouteRefusal::ParamMissing {
+                        pattern,
+                        step,
+                        param,
+                    });
+                }
+                Some(_) => {}
                 None => refusals.push(RouteRefusal::NotWritten {
                     pattern,
                     step,
