@@ -179,6 +179,13 @@ impl SimulatedSite {
         }
     }
 
+    /// Asks, and is gone so long after; nobody looks at an answer.
+    pub fn leave_after(&mut self, ask: &Ask, micros: u64) {
+        self.client.send(&ask.bytes());
+        self.simulation.run_for(std::time::Duration::from_micros(micros));
+        self.client.reset();
+    }
+
     /// Drains; nothing may be left.
     pub fn end(mut self) {
         self.client.finish();
