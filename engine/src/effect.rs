@@ -13,10 +13,12 @@ pub mod sqlite;
 
 use std::any::TypeId;
 
-pub use decode::{Answer, Decode, Executed, FromRow, Undecoded};
-pub use query::{Effect, Query, SqlValue, SqliteHandle};
+pub use decode::{Answer, Decode, FromRow, Undecoded};
+pub use query::{Effect, Query, SqlValue, SqliteHandle, Transaction};
 pub use record::{EffectRecord, Operation, SqlMode, SqlStatement};
-pub use row::{Column, DecodeError, FromColumn, ResultBuffer, Row, RowWriter, Rows, TooLarge};
+pub use row::{
+    Column, DecodeError, Executed, FromColumn, ResultBuffer, Row, RowWriter, Rows, TooLarge,
+};
 pub use sqlite::Sqlite;
 
 use crate::ctx::Arena;

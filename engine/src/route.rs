@@ -5,9 +5,11 @@
 //! several patterns match, the leftmost literal decides: `/a/{x}` is taken before `/{y}/b` for
 //! `/a/b`, whatever the order of declaration. A trailing slash counts.
 //!
-//! Paths are matched as they stand in the request-target, before percent-decoding: an encoded slash
-//! never ends a segment.
+//! Paths are matched before they are percent-decoded: an encoded slash never ends a segment. But an
+//! escape of a character that needs none is that character, so `/%70osts` is `/posts`, and `%c3` is
+//! `%C3` (RFC 3986 section 6.2.2).
 
+mod escape;
 pub(crate) mod table;
 mod tree;
 

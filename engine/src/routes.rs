@@ -1,19 +1,28 @@
 //! Routes: which chain answers which pattern.
 
-use std::fmt;
+mod built;
+mod mount;
+mod refusal;
+mod unrouted;
+
 use std::marker::PhantomData;
 
 use cutaway_scheduler::ClassTable;
 
-use crate::ctx::list::{AvailableIn, Concat, Joined, Nil};
+pub use built::BuiltRoutes;
+pub use refusal::{RoutesRefusal, RoutesRefused};
+
+use crate::ctx::list::{AvailableIn, Concat, Joined, Nil, Set};
 use crate::effect::{Kind, Resource, ResourceMeta, Settings};
 use crate::http::Method;
 use crate::response::{Renderer, problem};
+use crate::route::TableBuilder;
 use crate::route::table::param_names;
-use crate::route::{Found, RouteError, Table, TableBuilder};
-use crate::step::{Chain, Entry, Route, RouteParts, RouteRefusal};
+use crate::step::{Chain, ChainSettings, Entry, Route, RouteParts, RouteRefusal};
 
-/// Collects routes and resources. `Available` are the slots that its `before` chains write.
+/// Collects routes and resources. `Available` are the slots that are there before each further
+/// route: those its `before` chains write, and those it was [`given`](Routes::given). `Given` are the
+/// latter alone.
 ///
 /// ```
 /// use cutaway::prelude::*;
@@ -26,17 +35,21 @@ use crate::step::{Chain, Entry, Route, RouteParts, RouteRefusal};
 /// # Ok::<(), cutaway::RoutesRefused>(())
 /// ```
 #[must_use = "routes are checked by `build`"]
-pub struct Routes<Available = Nil> {
+pub struct Routes<Available = Nil, Given = Nil> {
     parts: Parts,
-    available: PhantomData<fn() -> Available>,
+    lists: PhantomData<fn() -> (Available, Given)>,
 }
 
+#[derive(Default)]
 struct Parts {
     before: Vec<Entry>,
     pending: Vec<PendingRoute>,
+    /// The mounts that have something of their own; a scope is the index of one, plus one.
+    mounts: Vec<Mount>,
+    fallback: Option<(Vec<Entry>, ChainSettings)>,
     resources: Vec<ResourceMeta>,
     settings: Vec<Settings>,
-    renderer: Renderer,
+    renderer: Option<Renderer>,
     refusals: Vec<RoutesRefusal>,
 }
 
@@ -44,20 +57,49 @@ struct PendingRoute {
     method: Method,
     pattern: &'static str,
     entries: Vec<Entry>,
-    settings: crate::step::ChainSettings,
+    settings: ChainSettings,
+    /// Whose `before` chains a 405 on this pattern runs: zero for the outermost routes.
+    scope: usize,
+    /// None where the outer routes' is used.
+    renderer: Option<Renderer>,
+}
+
+/// What mounted routes do to their 405 answers.
+struct Mount {
+    prefix: &'static str,
+    before: Vec<Entry>,
+    renderer: Option<Renderer>,
 }
 
 impl Routes {
     /// No routes yet.
     pub fn new() -> Routes {
-        Routes::of(Parts {
-            before: Vec::new(),
-            pending: Vec::new(),
-            resources: Vec::new(),
-            settings: Vec::new(),
-            renderer: problem,
-            refusals: Vec::new(),
-        })
+        Routes::of(Parts::default())
+    }
+
+    /// No routes yet, to be mounted where these slots are there.
+    ///
+    /// ```
+    /// use cutaway::prelude::*;
+    ///
+    /// slot!(pub User: String);
+    ///
+    /// fn authenticate(cx: &mut Cx<Writes<User>>) {
+    ///     cx.put(User, "ann".to_owned());
+    /// }
+    ///
+    /// fn greet(cx: &mut Cx<Reads<User>>) -> Step {
+    ///     let user = cx.get(User);
+    ///     cx.text(user)
+    /// }
+    ///
+    /// let private = Routes::given::<User>().get("/hello", given::<User>().then(greet));
+    /// let routes = Routes::new().before(chain(authenticate)).mount("/private", private).build()?;
+    /// assert_eq!(routes.routes()[0].pattern(), "/private/hello");
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
+    pub fn given<G: Set>() -> Routes<G::List, G::List> {
+        Routes::of(Parts::default())
     }
 }
 
@@ -83,43 +125,126 @@ macro_rules! methods {
     )+};
 }
 
-impl<Available> Routes<Available> {
-    fn of(parts: Parts) -> Routes<Available> {
+impl<Available, Given> Routes<Available, Given> {
+    fn of(parts: Parts) -> Routes<Available, Given> {
         Routes {
             parts,
-            available: PhantomData,
+            lists: PhantomData,
         }
     }
 
     /// Gives the engine a resource: `.resource(Blog, Sqlite::open("blog.db"))`.
     pub fn resource<D: Resource>(mut self, _resource: D, kind: D::Kind) -> Self {
-        let resource = ResourceMeta::of::<D>();
-        if self
-            .parts
-            .resources
-            .iter()
-            .any(|known| known.id == resource.id)
-        {
-            let refusal = RoutesRefusal::ResourceTwice { resource: D::NAME };
-            self.parts.refusals.push(refusal);
-        } else {
-            self.parts.resources.push(resource);
-            self.parts.settings.push(kind.settings());
-        }
+        self.parts
+            .add_resource(ResourceMeta::of::<D>(), kind.settings());
         self
     }
 
-    /// Runs a chain before every route registered after it. What it writes is there for them.
+    /// Runs a chain before every route registered after it, and before the answers to requests that
+    /// no route is for (404 and 405, and what a [`fallback`](Routes::fallback) answers). What it
+    /// writes is there for those routes.
+    ///
+    /// It may answer itself, as for a CORS preflight; then nothing behind it runs. Header fields that
+    /// it adds are kept whatever answers.
+    ///
+    /// ```
+    /// use cutaway::http::Method;
+    /// use cutaway::prelude::*;
+    ///
+    /// fn cors(cx: &mut Cx) -> Step {
+    ///     cx.response_header("Access-Control-Allow-Origin", "https://blog.example")?;
+    ///     let is_preflight = cx.request().method() == Method::Options
+    ///         && cx.request().field("access-control-request-method").is_some();
+    ///     if is_preflight {
+    ///         cx.response_header("Access-Control-Allow-Methods", "GET, PUT")?;
+    ///         return cx.empty();
+    ///     }
+    ///     Continue
+    /// }
+    ///
+    /// fn hello(cx: &mut Cx) -> Step {
+    ///     cx.text("Hello, World!")
+    /// }
+    ///
+    /// let routes = Routes::new().before(chain(cors)).get("/hello", chain(hello)).build()?;
+    /// assert_eq!(routes.routes()[0].steps_count(), 2);
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn before<G, Theirs, Own, Index>(
         mut self,
         chain: Chain<G, Theirs, Own>,
-    ) -> Routes<Joined<Own, Available>>
+    ) -> Routes<Joined<Own, Available>, Given>
     where
         G: AvailableIn<Available, Index>,
         Own: Concat<Available>,
     {
         self.parts.before.extend(chain.entries);
         Routes::of(self.parts)
+    }
+
+    /// Answers with a chain what no route's pattern matches, instead of a 404. The chain says the
+    /// status; without a word it is 200.
+    ///
+    /// All `before` chains run first, those that are registered later too. Only the outermost routes
+    /// may have one.
+    ///
+    /// ```
+    /// use cutaway::prelude::*;
+    ///
+    /// fn nothing_here(cx: &mut Cx) -> Step {
+    ///     cx.status(Status::NOT_FOUND).html("<h1>Nothing here</h1>")
+    /// }
+    ///
+    /// let routes = Routes::new().fallback(chain(nothing_here)).build()?;
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
+    pub fn fallback<G, Theirs, Own, Index>(mut self, chain: Chain<G, Theirs, Own>) -> Self
+    where
+        G: AvailableIn<Available, Index>,
+    {
+        if self.parts.fallback.is_some() {
+            self.parts.refusals.push(RoutesRefusal::FallbackTwice);
+        }
+        self.parts.fallback = Some((chain.entries, chain.settings));
+        self
+    }
+
+    /// Adds routes below a prefix, with their resources, `before` chains and refusals. An empty
+    /// prefix adds them as they are.
+    ///
+    /// The outer `before` chains registered so far run first, then the mounted routes' own; those run
+    /// for the mounted routes only, and for a 405 where one of them has the path. Where they have a
+    /// renderer it renders their failures. What they expect ([`Routes::given`]) must have been written
+    /// by the outer `before` chains.
+    ///
+    /// Trailing slashes count: below `/api`, the pattern `/posts` is `/api/posts`, `/` is `/api/`, and
+    /// `/api` itself is the empty pattern.
+    ///
+    /// ```
+    /// use cutaway::prelude::*;
+    ///
+    /// fn list(cx: &mut Cx) -> Step {
+    ///     cx.json(&["first", "second"])
+    /// }
+    ///
+    /// fn api() -> Routes<impl Sized> {
+    ///     Routes::new().get("/posts", chain(list))
+    /// }
+    ///
+    /// let routes = Routes::new().mount("/api/v1", api()).mount("/api/v2", api()).build()?;
+    /// assert_eq!(routes.routes()[1].pattern(), "/api/v2/posts");
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
+    pub fn mount<Inner, G, Index>(
+        mut self,
+        prefix: &'static str,
+        routes: Routes<Inner, G>,
+    ) -> Routes<Available, Given>
+    where
+        G: AvailableIn<Available, Index>,
+    {
+        self.parts.mount(prefix, routes.parts);
+        self
     }
 
     methods! {
@@ -152,20 +277,21 @@ impl<Available> Routes<Available> {
     where
         G: AvailableIn<Available, Index>,
     {
-        let mut entries = self.parts.before.clone();
-        entries.extend(chain.entries);
         self.parts.pending.push(PendingRoute {
             method,
             pattern,
-            entries,
+            entries: after(&self.parts.before, chain.entries),
             settings: chain.settings,
+            scope: 0,
+            renderer: None,
         });
         self
     }
 
-    /// Renders failures with this instead of [`problem`].
+    /// Renders failures with this instead of [`problem`]: those of all routes here, also of mounted
+    /// ones that have none of their own.
     pub fn renderer(mut self, renderer: Renderer) -> Self {
-        self.parts.renderer = renderer;
+        self.parts.renderer = Some(renderer);
         self
     }
 
@@ -173,7 +299,118 @@ impl<Available> Routes<Available> {
     ///
     /// # Errors
     /// Everything that is wrong with the set-up, at once.
-    pub fn build(self) -> Result<BuiltRoutes, RoutesRefused> {
+    pub fn build(self) -> Result<BuiltRoutes, RoutesRefused>
+    where
+        Given: Outermost,
+    {
+        self.parts.build()
+    }
+}
+
+/// The routes expect no slots, so they can serve by themselves.
+#[diagnostic::on_unimplemented(
+    message = "these routes expect slots from outside, so they cannot be built by themselves",
+    label = "begun with `Routes::given`, and not mounted",
+    note = "mount them in routes whose `before` chains write what they expect: \
+            `Routes::new().before(..).mount(\"/prefix\", these)`"
+)]
+pub trait Outermost {}
+
+impl Outermost for Nil {}
+
+impl Parts {
+    fn add_resource(&mut self, resource: ResourceMeta, settings: Settings) {
+        if self.resources.iter().any(|known| known.id == resource.id) {
+            let resource = resource.name;
+            self.refusals
+                .push(RoutesRefusal::ResourceTwice { resource });
+        } else {
+            self.resources.push(resource);
+            self.settings.push(settings);
+        }
+    }
+
+    fn mount(&mut self, prefix: &'static str, inner: Parts) {
+        if !mount::is_prefix(prefix) {
+            let prefix = prefix.to_owned();
+            self.refusals
+                .push(RoutesRefusal::PrefixMalformed { prefix });
+        }
+        if inner.fallback.is_some() {
+            let prefix = prefix.to_owned();
+            self.refusals
+                .push(RoutesRefusal::FallbackMounted { prefix });
+        }
+        self.refusals.extend(inner.refusals);
+        for (resource, settings) in inner.resources.into_iter().zip(inner.settings) {
+            self.add_resource(resource, settings);
+        }
+        let has_own_scope = !inner.before.is_empty() || inner.renderer.is_some();
+        let own_scope = if has_own_scope {
+            self.mounts.push(Mount {
+                prefix,
+                before: after(&self.before, inner.before),
+                renderer: inner.renderer,
+            });
+            self.mounts.len()
+        } else {
+            0
+        };
+        let scopes_count = self.mounts.len();
+        for deeper in inner.mounts {
+            self.mounts.push(Mount {
+                prefix: mount::joined(prefix, deeper.prefix),
+                before: after(&self.before, deeper.before),
+                renderer: deeper.renderer.or(inner.renderer),
+            });
+        }
+        for route in inner.pending {
+            self.pending.push(PendingRoute {
+                pattern: mount::joined(prefix, route.pattern),
+                entries: after(&self.before, route.entries),
+                scope: match route.scope {
+                    0 => own_scope,
+                    deeper => scopes_count + deeper,
+                },
+                renderer: route.renderer.or(inner.renderer),
+                ..route
+            });
+        }
+    }
+
+    /// The routes that the engine brings itself, in the order that `BuiltRoutes` says.
+    fn own_routes(&mut self) -> Vec<PendingRoute> {
+        let fallback = self.fallback.take();
+        let (last, settings) = fallback
+            .unwrap_or_else(|| (vec![unrouted::not_found_entry()], ChainSettings::default()));
+        let mut own = vec![PendingRoute {
+            method: Method::Get,
+            pattern: unrouted::NOT_FOUND,
+            entries: after(&self.before, last),
+            settings,
+            scope: 0,
+            renderer: None,
+        }];
+        let outermost = Mount {
+            prefix: "",
+            before: std::mem::take(&mut self.before),
+            renderer: None,
+        };
+        let scopes = std::iter::once(outermost).chain(self.mounts.drain(..));
+        own.extend(scopes.map(|scope| PendingRoute {
+            method: Method::Options,
+            pattern: unrouted::not_allowed_pattern(scope.prefix),
+            entries: after(&scope.before, vec![unrouted::not_allowed_entry()]),
+            settings: ChainSettings::default(),
+            scope: 0,
+            renderer: scope.renderer,
+        }));
+        own
+    }
+
+    fn build(mut self) -> Result<BuiltRoutes, RoutesRefused> {
+        let has_fallback = self.fallback.is_some();
+        let own = self.own_routes();
         let Parts {
             pending,
             resources,
@@ -181,21 +418,30 @@ impl<Available> Routes<Available> {
             renderer,
             mut refusals,
             ..
-        } = self.parts;
+        } = self;
+        let count = pending.len() + own.len();
+        if count > ROUTES_MAX {
+            let limit = ROUTES_MAX;
+            refusals.push(RoutesRefusal::TooManyRoutes { count, limit });
+            return Err(RoutesRefused(refusals));
+        }
+        let renderer = renderer.unwrap_or(problem);
         let mut table = TableBuilder::new();
-        let mut routes = Vec::with_capacity(pending.len());
-        for route in pending {
-            let (method, pattern) = (route.method, route.pattern);
-            // Refused or not, so that what is wrong with its pattern is told as well.
-            table.add(method, pattern, routes.len() as u16);
+        // Refused or not, so that what is wrong with its pattern is told as well.
+        for (index, route) in pending.iter().enumerate() {
+            table.add(route.method, route.pattern, index as u16);
+        }
+        let scopes = pending.iter().map(|route| route.scope as u16).collect();
+        let mut routes = Vec::with_capacity(count);
+        for route in pending.into_iter().chain(own) {
             let built = Route::build(RouteParts {
-                method,
-                pattern,
-                params: param_names(pattern),
+                method: route.method,
+                pattern: route.pattern,
+                params: unrouted::param_names_of(route.pattern),
                 settings: route.settings,
                 entries: route.entries,
                 resources: &resources,
-                renderer,
+                renderer: route.renderer.unwrap_or(renderer),
             });
             match built {
                 Ok(route) => routes.push(route),
@@ -206,6 +452,8 @@ impl<Available> Routes<Available> {
             Ok(table) if refusals.is_empty() => Ok(BuiltRoutes {
                 table,
                 routes: routes.into(),
+                scopes,
+                has_fallback,
                 classes: ClassTable::default(),
                 resources: (resources.iter().map(|resource| resource.name))
                     .zip(settings)
@@ -220,6 +468,17 @@ impl<Available> Routes<Available> {
         }
     }
 }
+
+/// The steps behind those of the `before` chains.
+fn after(before: &[Entry], steps: Vec<Entry>) -> Vec<Entry> {
+    let mut all = before.to_vec();
+    all.extend(steps);
+    all
+}
+
+/// How many routes there may be, the engine's own included: an index has 16 bits, and the largest
+/// number means no route in a timeline.
+const ROUTES_MAX: usize = u16::MAX as usize;
 
 impl Route {
     /// A route by itself, without resources: for a bench or a test of the runner.
@@ -242,98 +501,6 @@ impl Route {
             renderer: problem,
         })
     }
-}
-
-/// Routes that may serve. Shared by all shards.
-pub struct BuiltRoutes {
-    table: Table<u16>,
-    routes: Box<[Route]>,
-    classes: ClassTable,
-    resources: Vec<(&'static str, Settings)>,
-    renderer: Renderer,
-}
-
-impl BuiltRoutes {
-    /// Finds the index of a request's route.
-    #[inline]
-    pub fn find(&self, method: Method, path: &[u8]) -> Found<'_, u16> {
-        self.table.find(method, path)
-    }
-
-    /// The route of an index.
-    ///
-    /// # Panics
-    /// There is none of that index.
-    #[inline]
-    pub fn route(&self, index: u16) -> &Route {
-        &self.routes[usize::from(index)]
-    }
-
-    /// All routes, in the order of their indices, which is that of their declaration.
-    pub fn routes(&self) -> &[Route] {
-        &self.routes
-    }
-
-    /// The traffic classes.
-    pub fn classes(&self) -> &ClassTable {
-        &self.classes
-    }
-
-    /// The resources by name, in the order of their indices.
-    pub fn resources(&self) -> &[(&'static str, Settings)] {
-        &self.resources
-    }
-
-    /// What renders failures.
-    pub fn renderer(&self) -> Renderer {
-        self.renderer
-    }
-}
-
-/// A set-up that cannot serve, with everything that is wrong with it.
-#[derive(PartialEq, Eq)]
-pub struct RoutesRefused(Vec<RoutesRefusal>);
-
-impl RoutesRefused {
-    /// What is wrong, in the order it was met.
-    pub fn refusals(&self) -> &[RoutesRefusal] {
-        &self.0
-    }
-}
-
-/// As `Display`, so that a `main` which returns it shows every refusal.
-impl fmt::Debug for RoutesRefused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl fmt::Display for RoutesRefused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("these routes cannot serve:")?;
-        self.0
-            .iter()
-            .try_for_each(|refusal| write!(f, "\n  {refusal}"))
-    }
-}
-
-impl std::error::Error for RoutesRefused {}
-
-/// One thing that is wrong with a set-up.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum RoutesRefusal {
-    /// A route's steps do not fit together.
-    #[error(transparent)]
-    Route(RouteRefusal),
-    /// A route's pattern is malformed or conflicts with another.
-    #[error(transparent)]
-    Pattern(RouteError),
-    /// A resource was given twice.
-    #[error("resource `{resource}` is given twice")]
-    ResourceTwice {
-        /// The resource.
-        resource: &'static str,
-    },
 }
 
 #[cfg(test)]

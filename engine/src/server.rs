@@ -495,13 +495,13 @@ struct RouteNames(Arc<BuiltRoutes>);
 impl Names for RouteNames {
     fn route(&self, route: u16) -> Option<&str> {
         self.0
-            .routes()
+            .all_routes()
             .get(usize::from(route))
             .map(|route| route.pattern())
     }
 
     fn step(&self, route: u16, step: u8) -> Option<&str> {
-        let route = self.0.routes().get(usize::from(route))?;
+        let route = self.0.all_routes().get(usize::from(route))?;
         Some(route.step_name(u16::from(step))).filter(|name| !name.is_empty())
     }
 

@@ -24,7 +24,7 @@ fn statement(sql: &'static str) -> SqlStatement<'static> {
         sql,
         params: &[],
         rows_max: u32::MAX,
-        expects_change: false,
+        expects_row: false,
     }
 }
 

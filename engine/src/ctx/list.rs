@@ -130,6 +130,27 @@ impl Set for () {
     type List = Nil;
 }
 
+/// A slot or a tuple of slots as a list, for types that are spelled out: what a function that returns
+/// routes says of them.
+///
+/// ```
+/// use cutaway::ctx::list::ListOf;
+/// use cutaway::prelude::*;
+///
+/// slot!(pub User: String);
+///
+/// fn greet(cx: &mut Cx<Reads<User>>) -> Step {
+///     let user = cx.get(User);
+///     cx.text(user)
+/// }
+///
+/// /// To be mounted where `User` is known.
+/// fn private() -> Routes<impl Sized, ListOf<User>> {
+///     Routes::given::<User>().get("/hello", given::<User>().then(greet))
+/// }
+/// ```
+pub type ListOf<S> = <S as Set>::List;
+
 /// One resource, or a tuple of up to four.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is neither a resource nor a tuple of resources",
@@ -275,7 +296,7 @@ pub(super) mod sealed {
 #[diagnostic::on_unimplemented(
     message = "slot `{S}` is not available here: no earlier step of this pipeline writes `{S}`",
     label = "this reads `{S}`",
-    note = "put a step that writes `{S}` before it; if a `before` chain writes it, start this chain with `given::<{S}>()`"
+    note = "put a step that writes `{S}` before it; if a `before` chain writes it, register that one first and start this chain with `given::<{S}>()`"
 )]
 pub trait Provides<S, Index> {}
 

@@ -4,7 +4,7 @@ use std::mem;
 
 use bumpalo::collections::Vec as ArenaVec;
 
-use super::row::{Columns, DecodeError, FromColumn, ResultBuffer, Row, Rows};
+use super::row::{Columns, DecodeError, Executed, FromColumn, ResultBuffer, Row, Rows};
 use crate::ctx::Arena;
 use crate::step::{Fail, Failure};
 
@@ -13,29 +13,17 @@ use crate::step::{Fail, Failure};
 pub struct Answer<'r> {
     /// Its rows.
     pub rows: Rows<'r>,
-    /// What it changed.
-    pub executed: Executed,
+    /// What each of its statements has done.
+    pub executed: &'r [Executed],
 }
 
 impl<'r> Answer<'r> {
     pub(crate) fn of(result: &'r ResultBuffer) -> Answer<'r> {
         Answer {
             rows: result.rows(),
-            executed: Executed {
-                changed_count: result.changed_count,
-                last_row_id: result.last_row_id,
-            },
+            executed: result.executed(),
         }
     }
-}
-
-/// What a statement that writes has done: the value of a slot that `exec` fills.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Executed {
-    /// How many rows it inserted, updated or deleted.
-    pub changed_count: u64,
-    /// The row id of the newest insert; meaningful after an insert.
-    pub last_row_id: i64,
 }
 
 /// A value that is read from a row. Tuples of columns are such values.
@@ -81,19 +69,19 @@ macro_rules! from_row_for_tuples {
 
 from_row_for_tuples! { (A) (A B) (A B C) (A B C D) (A B C D E) (A B C D E F) (A B C D E F G) (A B C D E F G H) }
 
-/// The result of `query_opt`.
+/// The result of `query_opt` and `returning_opt`.
 #[derive(Debug)]
 pub struct OneOrNone;
 
-/// The result of `query_one`.
+/// The result of `query_one` and `returning_one`.
 #[derive(Debug)]
 pub struct One;
 
-/// The result of `query`.
+/// The result of `query` and `returning`.
 #[derive(Debug)]
 pub struct Many;
 
-/// The result of `exec`.
+/// The result of `exec`: of one statement, or of a transaction that ends with it.
 #[derive(Debug)]
 pub struct Changes;
 
@@ -124,7 +112,7 @@ pub struct Changes;
 #[diagnostic::on_unimplemented(
     message = "a value of type `{Self}` cannot hold the result of this effect ({Q})",
     label = "wrong slot type",
-    note = "`query_opt` fills `Option<T>`, `query_one` fills `T`, `query` fills `&'r [T]`, with `T: FromRow<'r>`; `exec` fills `Executed`"
+    note = "`query_opt` and `returning_opt` fill `Option<T>`, `query_one` and `returning_one` fill `T`, `query` and `returning` fill `&'r [T]`, with `T: FromRow<'r>`; `exec` fills `Executed`, and a transaction that ends with it `&'r [Executed]` too"
 )]
 pub trait Decode<'r, Q>: Sized {
     /// The value.
@@ -169,6 +157,13 @@ impl<'r, T: FromRow<'r>> Decode<'r, Many> for &'r [T] {
 }
 
 impl<'r> Decode<'r, Changes> for Executed {
+    fn decode(answer: Answer<'r>, _: &'r Arena) -> Result<Self, Undecoded> {
+        // Whatever runs statements notes each of them; where none ran, nothing was changed.
+        Ok(answer.executed.last().copied().unwrap_or_default())
+    }
+}
+
+impl<'r> Decode<'r, Changes> for &'r [Executed] {
     fn decode(answer: Answer<'r>, _: &'r Arena) -> Result<Self, Undecoded> {
         Ok(answer.executed)
     }

@@ -1,10 +1,16 @@
 //! SQL statements as values.
 
+mod transaction;
+mod value;
+
 use std::marker::PhantomData;
 use std::time::Duration;
 
 use bumpalo::collections::Vec as ArenaVec;
 use cutaway_scheduler::Nanos;
+
+pub use transaction::{InTransaction, MayGoOn, Transaction};
+pub use value::SqlValue;
 
 use super::decode::{Changes, Decode, Many, One, OneOrNone};
 use super::record::{Operation, SqlMode, SqlStatement};
@@ -46,59 +52,167 @@ pub struct SqliteHandle<'r> {
 }
 
 impl<'r> SqliteHandle<'r> {
-    /// A query whose first row, if there is one, goes into a slot of type `Option<T>`.
+    /// A query whose first row, if there is one, goes into a slot of type `Option<T>`. Rows behind it
+    /// are not read.
     pub fn query_opt(self, sql: &'static str) -> Query<'r, OneOrNone> {
-        self.statement(sql, SqlMode::Read, 1)
+        Query::first(self, SqlMode::Read, sql, 1)
     }
 
     /// A query whose first row goes into a slot of type `T`. Without one the request fails with a
     /// 404.
     pub fn query_one(self, sql: &'static str) -> Query<'r, One> {
-        self.statement(sql, SqlMode::Read, 1)
+        Query::first(self, SqlMode::Read, sql, 1)
     }
 
     /// A query whose rows go into a slot of type `&'r [T]`.
     pub fn query(self, sql: &'static str) -> Query<'r, Many> {
-        self.statement(sql, SqlMode::Read, u32::MAX)
+        Query::first(self, SqlMode::Read, sql, u32::MAX)
     }
 
     /// A statement that writes. What it changed goes into a slot of type
     /// [`Executed`](super::Executed).
-    pub fn exec(self, sql: &'static str) -> Query<'r, Changes> {
-        self.statement(sql, SqlMode::Write, 0)
+    pub fn exec(self, sql: &'static str) -> Query<'r, Changes, Writing> {
+        Query::first(self, SqlMode::Write, sql, 0)
     }
 
-    fn statement<Q>(self, sql: &'static str, mode: SqlMode, rows_max: u32) -> Query<'r, Q> {
-        Query {
-            resource: self.resource,
-            sql,
-            mode,
-            rows_max,
-            params: ArenaVec::new_in(self.arena.bump()),
-            timeout: None,
-            result: PhantomData,
-        }
+    /// A statement that writes and has a RETURNING clause. The first row that it gives, if it gives
+    /// one, goes into a slot of type `Option<T>`; it changes all its rows, whatever it gives.
+    pub fn returning_opt(self, sql: &'static str) -> Query<'r, OneOrNone, Writing> {
+        Query::first(self, SqlMode::Write, sql, 1)
+    }
+
+    /// A statement that writes and has a RETURNING clause. The first row that it gives goes into a
+    /// slot of type `T`. Where it gives none it has changed none, and the request fails with a 404.
+    ///
+    /// ```
+    /// use cutaway::prelude::*;
+    ///
+    /// resource!(pub Blog: Sqlite);
+    /// slot!(pub Title<'r>: &'r str);
+    /// slot!(pub Post<'r>: (i64, &'r str));
+    ///
+    /// fn create(cx: &mut Cx<Reads<Title>, Writes<Post>, Uses<Blog>>) -> Step {
+    ///     let title = *cx.get(Title);
+    ///     let insert = "INSERT INTO posts (title) VALUES (?1) RETURNING id, title";
+    ///     cx.need(cx.on(Blog).returning_one(insert).bind(title).into(Post))
+    /// }
+    /// # let created = cutaway::testing::get("/").put_with(Title, |_| "hello").run(create);
+    /// # assert_eq!(created.decision(), Ok(Decision::Need));
+    /// ```
+    pub fn returning_one(self, sql: &'static str) -> Query<'r, One, Writing> {
+        Query::first(self, SqlMode::Write, sql, 1)
+    }
+
+    /// A statement that writes and has a RETURNING clause. Its rows go into a slot of type
+    /// `&'r [T]`, in SQLite's order.
+    pub fn returning(self, sql: &'static str) -> Query<'r, Many, Writing> {
+        Query::first(self, SqlMode::Write, sql, u32::MAX)
+    }
+
+    /// Several statements that happen together or not at all, as one effect.
+    ///
+    /// The first that fails undoes those before it and keeps those behind it from running; so does a
+    /// deadline, a cancel, or a result past its bound. Other requests see nothing of it before it is
+    /// whole.
+    ///
+    /// # Bounds
+    /// At most [`STATEMENTS_PER_TRANSACTION_MAX`](super::sqlite::STATEMENTS_PER_TRANSACTION_MAX)
+    /// statements; the request of a longer one fails with a 500 that says so.
+    ///
+    /// ```
+    /// use cutaway::prelude::*;
+    ///
+    /// resource!(pub Blog: Sqlite);
+    /// slot!(pub PostId: i64);
+    /// slot!(pub Done: Executed);
+    ///
+    /// fn delete(cx: &mut Cx<Reads<PostId>, Writes<Done>, Uses<Blog>>) -> Step {
+    ///     let id = *cx.get(PostId);
+    ///     let deletion = cx
+    ///         .on(Blog)
+    ///         .transaction()
+    ///         .exec("DELETE FROM comments WHERE post = ?1")
+    ///         .bind(id)
+    ///         .exec("DELETE FROM posts WHERE id = ?1")
+    ///         .bind(id)
+    ///         .expecting_change();
+    ///     cx.need(deletion.into(Done))
+    /// }
+    /// # let deleted = cutaway::testing::get("/").put(PostId, 7).run(delete);
+    /// # assert_eq!(deleted.effect().expect("it asks for one").statements().len(), 2);
+    /// ```
+    pub fn transaction(self) -> Transaction<'r> {
+        Transaction::of(self)
     }
 }
 
-/// A statement that is being built. `Q` is the shape of its result.
+/// What is being built: `Q` is the shape of its result, `K` what may still be said of it.
+///
+/// It is one statement, or the statements of a transaction of which the last one is being built.
 #[must_use = "an effect is performed only when it is returned with `cx.need`"]
 #[derive(Debug)]
-pub struct Query<'r, Q> {
+pub struct Query<'r, Q, K = Reading> {
     resource: u16,
-    sql: &'static str,
     mode: SqlMode,
+    /// The statements of a transaction before this one.
+    earlier: ArenaVec<'r, SqlStatement<'r>>,
+    sql: &'static str,
     rows_max: u32,
+    expects_row: bool,
     params: ArenaVec<'r, SqlValue<'r>>,
     timeout: Option<Nanos>,
-    result: PhantomData<Q>,
+    result: PhantomData<(Q, K)>,
 }
 
-impl<'r, Q> Query<'r, Q> {
-    /// The value of the next parameter: the first call binds `?1`. Text and bytes must live as long
-    /// as the request.
+/// Of a statement that only reads.
+#[derive(Debug)]
+pub struct Reading;
+
+/// Of a statement that writes, in a transaction of its own.
+#[derive(Debug)]
+pub struct Writing;
+
+/// A statement that may change rows.
+#[diagnostic::on_unimplemented(
+    message = "a statement that only reads changes no row",
+    note = "`expecting_change` stands behind `exec`, `returning`, `returning_one` or `returning_opt`"
+)]
+pub trait MayChange {}
+
+impl MayChange for Writing {}
+impl MayChange for InTransaction {}
+
+impl<'r, Q, K> Query<'r, Q, K> {
+    /// The value of the statement's next parameter: the first call binds `?1`. Text and bytes must
+    /// live as long as the request.
     pub fn bind(mut self, value: impl Into<SqlValue<'r>>) -> Self {
         self.params.push(value.into());
+        self
+    }
+
+    /// The statement must change a row. Where it changes none the effect fails with a 404, and where
+    /// it is part of a transaction, that is undone.
+    ///
+    /// ```
+    /// use cutaway::prelude::*;
+    ///
+    /// resource!(pub Blog: Sqlite);
+    /// slot!(pub PostId: i64);
+    /// slot!(pub Done: Executed);
+    ///
+    /// fn delete(cx: &mut Cx<Reads<PostId>, Writes<Done>, Uses<Blog>>) -> Step {
+    ///     let id = *cx.get(PostId);
+    ///     let deletion = cx.on(Blog).exec("DELETE FROM posts WHERE id = ?1").bind(id);
+    ///     cx.need(deletion.expecting_change().into(Done))
+    /// }
+    /// # let deleted = cutaway::testing::get("/").put(PostId, 7).run(delete);
+    /// # assert!(deleted.effect().expect("it asks for one").statements()[0].expects_row);
+    /// ```
+    pub fn expecting_change(mut self) -> Self
+    where
+        K: MayChange,
+    {
+        self.expects_row = true;
         self
     }
 
@@ -113,22 +227,47 @@ impl<'r, Q> Query<'r, Q> {
     where
         Value<'r, S>: Decode<'r, Q>,
     {
-        let arena = self.params.bump();
-        let statement = SqlStatement {
+        let (resource, mode, timeout) = (self.resource, self.mode, self.timeout);
+        Effect {
+            resource,
+            operation: Operation::Sqlite {
+                mode,
+                statements: self.into_list().into_bump_slice(),
+            },
+            timeout,
+            filler: Filler::of::<Q>(),
+        }
+    }
+
+    fn first(handle: SqliteHandle<'r>, mode: SqlMode, sql: &'static str, rows_max: u32) -> Self {
+        let bump = handle.arena.bump();
+        Query {
+            resource: handle.resource,
+            mode,
+            earlier: ArenaVec::new_in(bump),
+            sql,
+            rows_max,
+            expects_row: false,
+            params: ArenaVec::new_in(bump),
+            timeout: None,
+            result: PhantomData,
+        }
+    }
+
+    /// The statements up to and with the one being built.
+    fn into_list(self) -> ArenaVec<'r, SqlStatement<'r>> {
+        let mut list = self.earlier;
+        if list.is_empty() {
+            // Most effects are one statement.
+            list.reserve_exact(1);
+        }
+        list.push(SqlStatement {
             sql: self.sql,
             params: self.params.into_bump_slice(),
             rows_max: self.rows_max,
-            expects_change: false,
-        };
-        Effect {
-            resource: self.resource,
-            operation: Operation::Sqlite {
-                mode: self.mode,
-                statements: arena.alloc_slice_copy(&[statement]),
-            },
-            timeout: self.timeout,
-            filler: Filler::of::<Q>(),
-        }
+            expects_row: self.expects_row,
+        });
+        list
     }
 }
 
@@ -139,61 +278,4 @@ pub struct Effect<'r, S> {
     pub(crate) operation: Operation<'r>,
     pub(crate) timeout: Option<Nanos>,
     pub(crate) filler: Filler<'r, S>,
-}
-
-/// The value of a parameter.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum SqlValue<'r> {
-    /// SQL NULL.
-    Null,
-    /// An integer.
-    Int(i64),
-    /// A float.
-    Float(f64),
-    /// Text.
-    Text(&'r str),
-    /// Bytes.
-    Blob(&'r [u8]),
-}
-
-macro_rules! from_integer {
-    ($($type:ty),*) => {$(
-        impl From<$type> for SqlValue<'_> {
-            fn from(value: $type) -> Self {
-                SqlValue::Int(value.into())
-            }
-        }
-    )*};
-}
-
-from_integer!(i8, i16, i32, i64, u8, u16, u32, bool);
-
-impl From<f64> for SqlValue<'_> {
-    fn from(value: f64) -> Self {
-        SqlValue::Float(value)
-    }
-}
-
-impl<'r> From<&'r str> for SqlValue<'r> {
-    fn from(value: &'r str) -> Self {
-        SqlValue::Text(value)
-    }
-}
-
-impl<'r> From<&'r String> for SqlValue<'r> {
-    fn from(value: &'r String) -> Self {
-        SqlValue::Text(value)
-    }
-}
-
-impl<'r> From<&'r [u8]> for SqlValue<'r> {
-    fn from(value: &'r [u8]) -> Self {
-        SqlValue::Blob(value)
-    }
-}
-
-impl<'r, T: Into<SqlValue<'r>>> From<Option<T>> for SqlValue<'r> {
-    fn from(value: Option<T>) -> Self {
-        value.map_or(SqlValue::Null, Into::into)
-    }
 }

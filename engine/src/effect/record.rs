@@ -52,8 +52,8 @@ pub struct SqlStatement<'r> {
     /// How many rows are of use. What comes after them is not kept, but a statement that writes runs
     /// to its end.
     pub rows_max: u32,
-    /// Whether changing no row is a failure.
-    pub expects_change: bool,
+    /// Whether it is a failure that it neither changes nor gives a row.
+    pub expects_row: bool,
 }
 
 /// Which connection a statement needs.

@@ -20,9 +20,15 @@ use std::fmt;
 #[derive(Debug)]
 pub struct ResultBuffer {
     bytes: Vec<u8>,
-    /// How many rows the statement inserted, updated or deleted.
+    executed: Vec<Executed>,
+}
+
+/// What a statement that writes has done: the value of a slot that `exec` fills.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Executed {
+    /// How many rows it inserted, updated or deleted.
     pub changed_count: u64,
-    /// The row id of the newest insert of the connection; meaningful after an insert.
+    /// The row id of the newest insert; meaningful after an insert.
     pub last_row_id: i64,
 }
 
@@ -31,33 +37,41 @@ impl ResultBuffer {
     pub fn with_capacity(capacity_bytes: usize) -> ResultBuffer {
         let mut buffer = ResultBuffer {
             bytes: Vec::with_capacity(capacity_bytes.max(HEADER_BYTES)),
-            changed_count: 0,
-            last_row_id: 0,
+            executed: Vec::new(),
         };
         buffer.clear();
         buffer
     }
 
-    /// Forgets the rows and the counts, keeps the capacity.
+    /// Forgets the rows and what was executed, keeps the capacity.
     pub fn clear(&mut self) {
         self.bytes.clear();
         self.bytes.extend_from_slice(&[0; HEADER_BYTES]);
-        self.changed_count = 0;
-        self.last_row_id = 0;
+        self.executed.clear();
     }
 
-    /// Starts over with rows of `columns_count` columns.
+    /// Starts over with rows of `columns_count` columns. What was executed stays noted.
     ///
     /// # Bounds
     /// The bytes, header included, never exceed `bytes_max`.
     pub fn writer(&mut self, columns_count: u16, bytes_max: usize) -> RowWriter<'_> {
-        self.clear();
+        self.bytes.truncate(HEADER_BYTES);
         RowWriter::new(&mut self.bytes, columns_count, bytes_max)
     }
 
     /// The rows.
     pub fn rows(&self) -> Rows<'_> {
         Rows::new(&self.bytes)
+    }
+
+    /// Notes what one more statement has done.
+    pub fn push_executed(&mut self, executed: Executed) {
+        self.executed.push(executed);
+    }
+
+    /// What the statements have done, in their order.
+    pub fn executed(&self) -> &[Executed] {
+        &self.executed
     }
 
     /// How many bytes the rows take.

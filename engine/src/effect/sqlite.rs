@@ -11,6 +11,9 @@
 //! shard gives that buffer to the request, whose steps read the rows in place. A deadline or a cancel
 //! stops a statement while it runs. After warm-up no job allocates, and neither does SQLite for a
 //! statement it has compiled, as far as SQLite can help it.
+//!
+//! A job is one statement, or several that happen together or not at all. Also inside the writer's
+//! batch: what fails there is undone alone, and nobody hears of a write before its commit.
 
 mod cache;
 #[expect(unsafe_code, reason = "SQLite's C interface")]
@@ -21,6 +24,7 @@ mod job;
 #[expect(unsafe_code, reason = "installs allocation functions in SQLite")]
 mod memory;
 mod run;
+mod session;
 mod simulated;
 mod watch;
 
@@ -33,9 +37,9 @@ use cutaway_reactor::Waker;
 use cutaway_reactor::worker::{self, Batch, Death, Placement, Setup, SpawnError, ThreadPort};
 use cutaway_scheduler::{Clock, Nanos};
 
-pub use effects::{JobHandle, Refused, STATEMENTS_PER_TRANSACTION_MAX, SqlFinished, SqliteEffects};
+pub use effects::{JobHandle, Refused, SqlFinished, SqliteEffects};
 pub use error::{Constraint, SqlError, SqlErrorKind};
-pub use job::SqliteJob;
+pub use job::{STATEMENTS_PER_TRANSACTION_MAX, SqliteJob};
 pub use memory::{MemoryStats, memory};
 pub use run::{Reader, Writer};
 

@@ -26,6 +26,8 @@ pub struct Head {
     /// The path to route by, with its escapes: starts with `/`, or is `*` (OPTIONS), or is empty
     /// (CONNECT). ASCII always.
     pub path: Span,
+    /// Whether escapes stand in the path.
+    pub path_is_escaped: bool,
     /// What stands behind the `?`. ASCII always.
     pub query: Option<Span>,
     /// The authority asked: from the target where it has one, else from Host. May be empty.
@@ -158,6 +160,7 @@ fn read(
         method,
         target: target_span,
         path: from_target(parts.path),
+        path_is_escaped: parts.path_is_escaped,
         query: parts.query.map(from_target),
         // https://www.rfc-editor.org/rfc/rfc9112#section-3.2.2 – with absolute-form, the server
         // "MUST ignore the received Host header field".

@@ -10,6 +10,8 @@ use super::{Method, Refusal, Span};
 pub(super) struct Target {
     /// The path to route by.
     pub(super) path: Span,
+    /// Whether escapes stand in it.
+    pub(super) path_is_escaped: bool,
     /// What stands behind the `?`.
     pub(super) query: Option<Span>,
     /// The authority, where the form names one.
@@ -89,39 +91,35 @@ fn path_and_query(
     authority: Option<Span>,
 ) -> Result<Target, Refusal> {
     let mut at = path_at;
+    let mut path_is_escaped = false;
     loop {
         at += PATH.run(&target[at..]);
         match target.get(at) {
-            None => break,
-            Some(b'?') => return query(target, path_at, at, authority),
-            Some(b'%') if starts_with_escape(&target[at..]) => at += 3,
+            None | Some(b'?') => break,
+            Some(b'%') if starts_with_escape(&target[at..]) => {
+                path_is_escaped = true;
+                at += 3;
+            }
             Some(b'%') => return Err(Refusal::PercentMalformed),
             Some(b'#') => return Err(Refusal::TargetFragment),
             Some(_) => return Err(Refusal::TargetMalformed),
         }
     }
+    let query = (at < target.len()).then(|| query(target, at)).transpose()?;
     Ok(Target {
         path: Span::between(path_at, at),
-        query: None,
+        path_is_escaped,
+        query,
         authority,
     })
 }
 
 /// Reads the query behind the `?` at `mark_at`.
-fn query(
-    target: &[u8],
-    path_at: usize,
-    mark_at: usize,
-    authority: Option<Span>,
-) -> Result<Target, Refusal> {
+fn query(target: &[u8], mark_at: usize) -> Result<Span, Refusal> {
     let query_at = mark_at + 1;
     let end = query_at + QUERY.run(&target[query_at..]);
     match target.get(end) {
-        None => Ok(Target {
-            path: Span::between(path_at, mark_at),
-            query: Some(Span::between(query_at, end)),
-            authority,
-        }),
+        None => Ok(Span::between(query_at, end)),
         Some(b'#') => Err(Refusal::TargetFragment),
         Some(_) => Err(Refusal::TargetMalformed),
     }

@@ -1,7 +1,10 @@
 //! All routes of a server: a tree for each method, and what to say where none matches.
 
+use std::borrow::Cow;
+
 use thiserror::Error;
 
+use super::escape;
 use super::tree::{Piece, Tree};
 use crate::http::{Method, Span};
 
@@ -49,6 +52,11 @@ impl Params {
         self.count += 1;
     }
 
+    /// Keeps the first ones.
+    pub(crate) fn truncate(&mut self, count: usize) {
+        self.count = self.count.min(count as u8);
+    }
+
     pub(super) fn pop(&mut self) {
         self.count -= 1;
     }
@@ -88,6 +96,12 @@ pub enum RouteError {
         pattern: String,
         /// The character.
         byte: char,
+    },
+    /// A percent sign that begins no escape.
+    #[error("route `{pattern}`: a `%` is written `%25`, and begins an escape otherwise")]
+    BadEscape {
+        /// The pattern.
+        pattern: String,
     },
     /// The same name twice.
     #[error("route `{pattern}`: parameter `{name}` stands in it twice")]
@@ -135,6 +149,11 @@ pub enum Found<'t, T> {
     MethodNotAllowed {
         /// The value of the Allow field (RFC 9110 section 10.2.1).
         allow: &'t str,
+        /// What was added with one of those patterns: that of the first method in the order of
+        /// [`Method::ALL`].
+        other: &'t T,
+        /// Where the parameters of that pattern stand in the path.
+        params: Params,
     },
 }
 
@@ -214,36 +233,64 @@ pub struct Table<T> {
 }
 
 impl<T> Table<T> {
-    /// Finds the route of a request. Allocates nothing.
+    /// Finds the route of a request whose path has no escape. Allocates nothing.
     ///
     /// A HEAD that has no route of its own is answered by the GET route (RFC 9110 section 9.3.2).
     pub fn find(&self, method: Method, path: &[u8]) -> Found<'_, T> {
+        self.find_by::<false>(method, path)
+    }
+
+    /// Finds the route of a request in whose path escapes may stand. Allocates nothing.
+    ///
+    /// # Complexity
+    /// Slower than [`find`](Table::find), which is why there are two: whoever has parsed the path
+    /// knows whether there are any.
+    #[cold]
+    pub fn find_escaped(&self, method: Method, path: &[u8]) -> Found<'_, T> {
+        self.find_by::<true>(method, path)
+    }
+
+    #[inline(always)] // as if it were written twice
+    fn find_by<const IS_ESCAPED: bool>(&self, method: Method, path: &[u8]) -> Found<'_, T> {
         let mut params = Params::new();
-        if let Some(value) = self.find_in(method, path, &mut params) {
+        if let Some(value) = self.find_in::<IS_ESCAPED>(method, path, &mut params) {
             return Found::Route { value, params };
         }
         if method == Method::Head
-            && let Some(value) = self.find_in(Method::Get, path, &mut params)
+            && let Some(value) = self.find_in::<IS_ESCAPED>(Method::Get, path, &mut params)
         {
             return Found::Route { value, params };
         }
         let mut set = 0_u16;
+        let mut first = None;
         for other in Method::ALL {
-            if self.find_in(other, path, &mut Params::new()).is_some() {
+            let mut params = Params::new();
+            if let Some(value) = self.find_in::<IS_ESCAPED>(other, path, &mut params) {
                 set |= 1 << other as u16;
+                first.get_or_insert((value, params));
             }
         }
-        match self.allows.binary_search_by_key(&set, |allow| allow.0) {
-            Ok(index) => Found::MethodNotAllowed {
+        let index = (self.allows).binary_search_by_key(&set, |allow| allow.0);
+        match (index, first) {
+            (Ok(index), Some((other, params))) => Found::MethodNotAllowed {
                 allow: &self.allows[index].1,
+                other,
+                params,
             },
-            Err(_) => Found::NotFound,
+            _ => Found::NotFound,
         }
     }
 
-    fn find_in(&self, method: Method, path: &[u8], params: &mut Params) -> Option<&T> {
+    #[inline]
+    fn find_in<const IS_ESCAPED: bool>(
+        &self,
+        method: Method,
+        path: &[u8],
+        params: &mut Params,
+    ) -> Option<&T> {
         let tree = self.trees[method as usize].as_ref()?;
-        tree.find(path, params).map(|leaf| &leaf.value)
+        tree.find::<IS_ESCAPED>(path, params)
+            .map(|leaf| &leaf.value)
     }
 }
 
@@ -254,7 +301,7 @@ pub(super) fn pieces(pattern: &str) -> Result<Vec<Piece<'_>>, RouteError> {
             pattern: pattern.to_owned(),
         });
     };
-    let mut pieces = vec![Piece::Literal("/")];
+    let mut pieces = vec![Piece::Literal(Cow::Borrowed("/"))];
     let mut names: Vec<&str> = Vec::new();
     let mut segments = tail.split('/').peekable();
     while let Some(segment) = segments.next() {
@@ -298,10 +345,15 @@ pub(super) fn pieces(pattern: &str) -> Result<Vec<Piece<'_>>, RouteError> {
                     byte,
                 });
             }
-            pieces.push(Piece::Literal(segment));
+            let Some(normal) = escape::normal(segment) else {
+                return Err(RouteError::BadEscape {
+                    pattern: pattern.to_owned(),
+                });
+            };
+            pieces.push(Piece::Literal(Cow::Owned(normal)));
         }
         if segments.peek().is_some() {
-            pieces.push(Piece::Literal("/"));
+            pieces.push(Piece::Literal(Cow::Borrowed("/")));
         }
     }
     if names.len() > PARAMS_MAX {

@@ -4,6 +4,9 @@
 //! a parameter always takes one whole segment, each node can be reached in one way only, so a look-up
 //! visits a node at most once even where it has to step back.
 
+use std::borrow::Cow;
+
+use super::escape;
 use super::table::Params;
 use crate::http::Span;
 
@@ -11,7 +14,7 @@ use crate::http::Span;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Piece<'p> {
     /// Literal text, slashes included.
-    Literal(&'p str),
+    Literal(Cow<'p, str>),
     /// One segment.
     Param(&'p str),
     /// All the rest.
@@ -88,16 +91,31 @@ impl<T> Node<T> {
     }
 
     /// Literal before parameter before rest, at every segment: so the leftmost literal wins.
-    fn find(&self, path: &[u8], mut at: usize, params: &mut Params) -> Option<&T> {
-        if !begins_with(&path[at..], &self.text) {
+    ///
+    /// Compiled twice, so that a path without escapes does not pay for those that have some.
+    fn find<const IS_ESCAPED: bool>(
+        &self,
+        path: &[u8],
+        mut at: usize,
+        params: &mut Params,
+    ) -> Option<&T> {
+        if IS_ESCAPED {
+            at += escape::prefix_len(path, at, &self.text)?;
+        } else if begins_with(&path[at..], &self.text) {
+            at += self.text.len();
+        } else {
             return None;
         }
-        at += self.text.len();
-        let Some(&next) = path.get(at) else {
+        let Some(&octet) = path.get(at) else {
             return self.value.as_ref();
         };
+        let next = if IS_ESCAPED {
+            escape::octet(path, at).map_or(octet, |(meant, _)| meant)
+        } else {
+            octet
+        };
         if let Some(index) = self.firsts.iter().position(|&first| first == next)
-            && let Some(value) = self.literals[index].find(path, at, params)
+            && let Some(value) = self.literals[index].find::<IS_ESCAPED>(path, at, params)
         {
             return Some(value);
         }
@@ -108,7 +126,7 @@ impl<T> Node<T> {
                 .unwrap_or(path.len() - at);
             if len > 0 {
                 params.push(Span::between(at, at + len));
-                if let Some(value) = param.find(path, at + len, params) {
+                if let Some(value) = param.find::<IS_ESCAPED>(path, at + len, params) {
                     return Some(value);
                 }
                 params.pop();
@@ -155,12 +173,13 @@ impl<T> Tree<T> {
         }
     }
 
-    /// The value of the pattern that matches, with the spans of its parameters.
+    /// The value of the pattern that matches, with the spans of its parameters. Escapes are seen as
+    /// such only where that is said.
     ///
     /// # Complexity
     /// Linear in the path's length for literals; a step back costs what it had tried.
-    pub fn find(&self, path: &[u8], params: &mut Params) -> Option<&T> {
-        self.root.find(path, 0, params)
+    pub fn find<const IS_ESCAPED: bool>(&self, path: &[u8], params: &mut Params) -> Option<&T> {
+        self.root.find::<IS_ESCAPED>(path, 0, params)
     }
 }
 

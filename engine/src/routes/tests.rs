@@ -1,5 +1,6 @@
 use super::*;
 use crate::prelude::*;
+use crate::route::Found;
 
 resource!(Blog: Sqlite);
 slot!(Id: i64 = path "id");
@@ -126,4 +127,260 @@ fn resources_stand_in_the_order_they_were_given() {
         .unwrap();
     let names: Vec<_> = routes.resources().iter().map(|(name, _)| *name).collect();
     assert_eq!(names, ["Second", "Blog"]);
+}
+
+fn names(route: &Route) -> Vec<&'static str> {
+    (0..route.steps_count())
+        .map(|step| {
+            route
+                .step_name(step as u16)
+                .rsplit("::")
+                .next()
+                .unwrap_or_default()
+        })
+        .collect()
+}
+
+fn stamp(_: &mut Cx) {}
+
+fn check_rights(cx: &mut Cx<Reads<User>>) -> Step {
+    if cx.get(User) == "ann" {
+        Continue
+    } else {
+        fail(Forbidden, "user", cx.get(User))
+    }
+}
+
+/// The steps that answer a request, and the Allow value where it has no route.
+fn steps_for(routes: &BuiltRoutes, method: Method, path: &str) -> (Vec<&'static str>, String) {
+    let found = routes.find(method, path.as_bytes());
+    match &found {
+        Found::Route { value, .. } => (names(routes.route(**value)), String::new()),
+        _ => {
+            let unrouted = routes.unrouted(&found, path.as_bytes());
+            (
+                names(routes.route(unrouted.index)),
+                unrouted.allow.to_owned(),
+            )
+        }
+    }
+}
+
+#[test]
+fn mounted_routes_stand_below_their_prefix_behind_the_outer_chains() {
+    let inner = Routes::given::<User>()
+        .get("/plain", chain(hello))
+        .before(given::<User>().then(check_rights))
+        .get("/greet", given::<User>().then(greet))
+        .get("", chain(hello))
+        .get("/", chain(hello));
+    let routes = Routes::new()
+        .before(chain(authenticate))
+        .mount("/api", inner)
+        .before(chain(stamp))
+        .get("/late", chain(hello))
+        .build()
+        .unwrap();
+    let check = |method, path: &str, steps: &[&str], allow: &str| {
+        let expected = (steps.to_vec(), allow.to_owned());
+        assert_eq!(steps_for(&routes, method, path), expected, "{path}");
+    };
+    check(Method::Get, "/api/plain", &["authenticate", "hello"], "");
+    let greeting = &["authenticate", "check_rights", "greet"];
+    check(Method::Get, "/api/greet", greeting, "");
+    let rooted = &["authenticate", "check_rights", "hello"];
+    check(Method::Get, "/api", rooted, "");
+    check(Method::Get, "/api/", rooted, "");
+    check(
+        Method::Get,
+        "/late",
+        &["authenticate", "stamp", "hello"],
+        "",
+    );
+
+    // A 405 runs what the mount's routes run, a 404 what the outermost ones do.
+    let refused = &["authenticate", "check_rights", "not_allowed"];
+    check(Method::Put, "/api/greet", refused, "GET, HEAD, OPTIONS");
+    let refused = &["authenticate", "stamp", "not_allowed"];
+    check(Method::Put, "/late", refused, "GET, HEAD, OPTIONS");
+    check(Method::Options, "*", refused, "");
+    let nothing = &["authenticate", "stamp", "not_found"];
+    check(Method::Get, "/api/greet/", nothing, "");
+    check(Method::Get, "/nowhere", nothing, "");
+}
+
+#[test]
+fn mounts_in_mounts_add_up() {
+    let innermost = Routes::new()
+        .before(chain(stamp))
+        .get("/{id}", chain(show))
+        .resource(Blog, Sqlite::open("blog.db"));
+    let inner = Routes::new()
+        .before(chain(authenticate))
+        .mount("/posts", innermost)
+        .get("/me", given::<User>().then(greet));
+    let routes = Routes::new()
+        .get("/", chain(hello))
+        .mount("/users/{user}", inner)
+        .build()
+        .unwrap();
+    let patterns: Vec<_> = routes.routes().iter().map(Route::pattern).collect();
+    assert_eq!(
+        patterns,
+        ["/", "/users/{user}/posts/{id}", "/users/{user}/me"]
+    );
+    assert_eq!(routes.route(1).params(), ["user", "id"]);
+    assert_eq!(routes.resources().len(), 1);
+
+    let check = |path: &str, pattern: &str, steps: &[&str], params: usize| {
+        let found = routes.find(Method::Delete, path.as_bytes());
+        let unrouted = routes.unrouted(&found, path.as_bytes());
+        let route = routes.route(unrouted.index);
+        assert_eq!(route.pattern(), pattern);
+        assert_eq!(names(route), steps, "{path}");
+        assert_eq!(unrouted.params.spans().len(), params);
+        assert_eq!(unrouted.is_answered_at_once, steps.len() == 1);
+    };
+    check("/", "(method not allowed)", &["not_allowed"], 0);
+    check(
+        "/users/ann/me",
+        "(method not allowed) /users/{user}",
+        &["authenticate", "not_allowed"],
+        1,
+    );
+    check(
+        "/users/ann/posts/7",
+        "(method not allowed) /users/{user}/posts",
+        &["authenticate", "stamp", "not_allowed"],
+        1,
+    );
+    check("/users/ann", "(not found)", &["not_found"], 0);
+}
+
+#[test]
+fn a_before_chain_of_a_mount_may_read_the_parameters_of_its_prefix() {
+    slot!(Tenant: String = path "tenant");
+    fn know(cx: &mut Cx<Reads<Tenant>>) {
+        let _ = cx.get(Tenant);
+    }
+    let inner = || Routes::new().before(chain(know)).get("/", chain(hello));
+    assert!(Routes::new().mount("/{tenant}", inner()).build().is_ok());
+    let refused = Routes::new().mount("/all", inner()).build().err().unwrap();
+    assert_eq!(
+        refused.to_string(),
+        "these routes cannot serve:\
+         \n  /all/: step cutaway::routes::tests::a_before_chain_of_a_mount_may_read_the_parameters_of_its_prefix::know reads path parameter `tenant`, which the pattern lacks\
+         \n  (method not allowed) /all: step cutaway::routes::tests::a_before_chain_of_a_mount_may_read_the_parameters_of_its_prefix::know reads path parameter `tenant`, which the pattern lacks"
+    );
+}
+
+#[test]
+fn what_is_wrong_with_mounts_is_told_by_name() {
+    let inner = || {
+        Routes::new()
+            .resource(Blog, Sqlite::open("blog.db"))
+            .get("/posts/{id}", chain(hello))
+    };
+    let refused = Routes::new()
+        .resource(Blog, Sqlite::open("blog.db"))
+        .get("/api/posts/{number}", chain(hello))
+        .mount("/api", inner())
+        .mount("/api/", Routes::new().get("posts", chain(hello)))
+        .mount("/pages", Routes::new().fallback(chain(hello)))
+        .fallback(chain(hello))
+        .fallback(chain(hello))
+        .build()
+        .err()
+        .unwrap();
+    assert_eq!(
+        refused.to_string(),
+        "these routes cannot serve:\
+         \n  resource `Blog` is given twice\
+         \n  mount `/api/`: a prefix begins with `/` and ends without one, or is empty\
+         \n  mount `/pages`: only the outermost routes may have a fallback\
+         \n  a fallback is given twice\
+         \n  route `GET /api/posts/{id}` matches the same paths as `GET /api/posts/{number}`\
+         \n  route `posts`: a pattern begins with `/`"
+    );
+}
+
+#[test]
+fn a_slot_that_a_mount_writes_again_has_two_writers() {
+    let inner = Routes::new()
+        .before(chain(authenticate))
+        .get("/", given::<User>().then(greet));
+    let refused = Routes::new()
+        .before(chain(authenticate))
+        .mount("/api", inner)
+        .build()
+        .err()
+        .unwrap();
+    let writers = |pattern| {
+        RoutesRefusal::Route(RouteRefusal::TwoWriters {
+            pattern,
+            slot: "User",
+            first: "cutaway::routes::tests::authenticate",
+            second: "cutaway::routes::tests::authenticate",
+        })
+    };
+    let expected = [writers("/api/"), writers("(method not allowed) /api")];
+    assert_eq!(refused.refusals(), expected);
+}
+
+#[test]
+fn a_fallback_stands_behind_all_before_chains() {
+    let routes = Routes::new()
+        .before(chain(authenticate))
+        .fallback(given::<User>().then(greet).class(Batch))
+        .before(chain(stamp))
+        .build()
+        .unwrap();
+    let found = routes.find(Method::Get, b"/nowhere");
+    let unrouted = routes.unrouted(&found, b"/nowhere");
+    let route = routes.route(unrouted.index);
+    assert_eq!(names(route), ["authenticate", "stamp", "greet"]);
+    assert_eq!(route.class(), Batch);
+
+    let alone = Routes::new().fallback(chain(hello)).build().unwrap();
+    let found = alone.find(Method::Get, b"/nowhere");
+    // A step of the user's waits for its turn.
+    assert!(!alone.unrouted(&found, b"/nowhere").is_answered_at_once);
+}
+
+#[test]
+fn a_mounts_renderer_is_its_own() {
+    fn words(failure: &crate::Failure, out: &mut Vec<u8>) -> std::io::Result<&'static str> {
+        out.extend_from_slice(failure.what().as_bytes());
+        Ok("text/plain")
+    }
+    let inner = || Routes::new().get("/", chain(hello));
+    let routes = Routes::new()
+        .mount("/a", inner())
+        .mount("/b", inner().renderer(words).mount("/c", inner()))
+        .build()
+        .unwrap();
+    let is_own = |route: &Route| std::ptr::fn_addr_eq(route.renderer(), words as Renderer);
+    let own: Vec<_> = routes.all_routes().iter().map(is_own).collect();
+    // Three routes, the 404, the outermost 405 and that of `/b`.
+    assert_eq!(own, [false, true, true, false, false, true]);
+}
+
+#[test]
+fn a_chain_ahead_of_a_routes_own_steps() {
+    let rights = given::<User>().then(check_rights);
+    let routes = Routes::new()
+        .get(
+            "/a",
+            given::<User>().then(greet).before(&chain(authenticate)),
+        )
+        .before(chain(authenticate))
+        .get("/b", chain(hello).before(&rights).class(Batch))
+        .get("/c", given::<User>().then(greet).before(&rights))
+        .build()
+        .unwrap();
+    let steps: Vec<_> = routes.routes().iter().map(names).collect();
+    assert_eq!(steps[0], ["authenticate", "greet"]);
+    assert_eq!(steps[1], ["authenticate", "check_rights", "hello"]);
+    assert_eq!(steps[2], ["authenticate", "check_rights", "greet"]);
+    assert_eq!(routes.route(1).class(), Batch);
 }

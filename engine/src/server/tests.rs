@@ -68,7 +68,7 @@ fn the_death_of_a_worker_ends_the_wait() {
         sql: "SELECT 1",
         params: &[],
         rows_max: 1,
-        expects_change: false,
+        expects_row: false,
     };
     let effects = &mut effects[0][0];
     let started = effects.try_start(request, SqlMode::Read, &[statement], never, Nanos::ZERO);

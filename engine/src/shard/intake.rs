@@ -11,9 +11,9 @@ use cutaway_scheduler::Nanos;
 use super::connection::{Arrival, Ending, Upload};
 use super::core::Core;
 use crate::ctx::RequestParts;
-use crate::http::{Event, FieldSpan, Framing, Head, Method, Version};
+use crate::http::{Event, FieldSpan, Framing, Head, Version};
 use crate::route::Found;
-use crate::step::{Fail, Failure};
+use crate::step::{Fail, Failure, Unobserved};
 use crate::timeline::MarkKind;
 
 /// What an upload's memory may have grown to and still be kept for the next one.
@@ -202,15 +202,28 @@ impl<B: Backend> Core<B> {
         request.begin(ticket, self.sequence, head, head_bytes, arrival, is_traced);
 
         let routes = Rc::clone(&self.routes);
-        let path = head.path;
-        let found = routes.find(head.method, path.of(head_bytes));
-        let index = match &found {
-            Found::Route { value, .. } => u64::from(**value),
-            Found::NotFound | Found::MethodNotAllowed { .. } => u64::MAX,
+        let path = head.path.of(head_bytes);
+        let found = if head.path_is_escaped {
+            routes.find_escaped(head.method, path)
+        } else {
+            routes.find(head.method, path)
+        };
+        let unrouted;
+        let (index, params, is_answered_at_once) = match &found {
+            Found::Route { value, params } => (**value, params, false),
+            Found::NotFound | Found::MethodNotAllowed { .. } => {
+                unrouted = routes.unrouted(&found, path);
+                request.allow.push_str(unrouted.allow);
+                (
+                    unrouted.index,
+                    &unrouted.params,
+                    unrouted.is_answered_at_once,
+                )
+            }
         };
         request
             .timeline
-            .stamp(MarkKind::Routed, arrival.head_at, 0, index);
+            .stamp(MarkKind::Routed, arrival.head_at, 0, u64::from(index));
         if head.framing != Framing::None {
             request
                 .timeline
@@ -220,61 +233,41 @@ impl<B: Backend> Core<B> {
                 .stamp(MarkKind::BodyLast, arrived_at, 0, body.len() as u64);
         }
 
-        let failure = match found {
-            Found::Route { value, params } => {
-                let route = routes.route(*value);
-                request.route = Some(*value);
-                request.class = route.class();
-                let within = route.deadline(routes.classes()).unwrap_or(Nanos::NEVER);
-                request.deadline = complete_at + within;
-                request.slow_after = route.slow_after(routes.classes()).unwrap_or(Nanos::NEVER);
-                let parts = RequestParts {
-                    method: head.method,
-                    target: head.target,
-                    path: head.path,
-                    query: head.query,
-                    fields,
-                    params: &params,
-                    body,
-                };
-                request.context.begin(route, head_bytes, &parts);
-                None
-            }
-            // The server as a whole answers OPTIONS too (the same section).
-            Found::NotFound if path.of(head_bytes) == b"*" => None,
-            Found::NotFound => Some(Failure::new(Fail::NotFound, "route", path.text(head_bytes))),
-            // Every path answers OPTIONS with what it allows (RFC 9110 section 9.3.7).
-            Found::MethodNotAllowed { allow } => {
-                request.allow.push_str(allow);
-                let is_asked = head.method == Method::Options;
-                (!is_asked)
-                    .then(|| Failure::new(Fail::MethodNotAllowed, "method", path.text(head_bytes)))
-            }
+        let route = routes.route(index);
+        request.route = Some(index);
+        request.class = route.class();
+        let within = route.deadline(routes.classes()).unwrap_or(Nanos::NEVER);
+        request.deadline = complete_at + within;
+        request.slow_after = route.slow_after(routes.classes()).unwrap_or(Nanos::NEVER);
+        let parts = RequestParts {
+            method: head.method,
+            target: head.target,
+            path: head.path,
+            query: head.query,
+            fields,
+            params,
+            body: if is_answered_at_once { &[] } else { body },
         };
+        request.context.begin(route, head_bytes, &parts);
         let now = self.read_clock();
         let class = request.class;
         let deadline = request.deadline;
         request
             .timeline
             .stamp(MarkKind::Admitted, now, 0, class.index() as u64);
-        let is_routed = request.route.is_some();
-        let has_class_deadline = request
-            .route
-            .is_some_and(|index| routes.route(index).has_class_deadline());
-        if failure.is_none() && is_routed {
-            let depth = self.ready.len() as u64;
-            request.timeline.stamp(MarkKind::Enqueued, now, 0, depth);
+        if is_answered_at_once {
+            let _ = request.context.run(route, &mut Unobserved);
+            if let Some(request) = self.keep_request(ticket, request) {
+                self.answer(request, MarkKind::Refused);
+            }
+            return;
         }
+        let depth = self.ready.len() as u64;
+        request.timeline.stamp(MarkKind::Enqueued, now, 0, depth);
         let Some(request) = self.keep_request(ticket, request) else {
             return;
         };
-        if let Some(failure) = failure {
-            return self.answer_failure(request, MarkKind::Refused, failure);
-        }
-        if !is_routed {
-            return self.answer(request, MarkKind::Refused);
-        }
-        let pushed = if has_class_deadline {
+        let pushed = if route.has_class_deadline() {
             self.ready.push(class, deadline, request)
         } else {
             self.ready.push_ordered(class, deadline, request)

@@ -406,16 +406,18 @@ fn write_response(
         connection,
     }
     .write(out);
+    // What a step has said itself stands.
+    let is_said = |wanted: FieldName<'_>| {
+        let mut fields = response.fields();
+        fields.any(|(name, _)| name.as_str().eq_ignore_ascii_case(wanted.as_str()))
+    };
     if !extra.allow.is_empty()
+        && !is_said(ALLOW)
         && let Some(allow) = FieldValue::new(extra.allow)
     {
         encode::field(out, ALLOW, allow);
     }
-    let is_retry_said = || {
-        let mut fields = response.fields();
-        fields.any(|(name, _)| name.as_str().eq_ignore_ascii_case(RETRY_AFTER.as_str()))
-    };
-    if extra.is_to_retry && !is_retry_said() {
+    if extra.is_to_retry && !is_said(RETRY_AFTER) {
         encode::field(out, RETRY_AFTER, RETRY_AFTER_SECONDS);
     }
     for (name, value) in response.fields() {

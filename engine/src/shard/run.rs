@@ -8,7 +8,6 @@ use cutaway_scheduler::{Clock, Nanos, Popped};
 use super::core::{Core, TimerItem};
 use super::request::{Parked, Phase};
 use crate::effect::Operation;
-use crate::effect::sqlite::{Refused, SqlError, SqlErrorKind};
 use crate::step::{Fail, Failure, Go, Outcome, StepEnd, StepObserver};
 use crate::timeline::{MarkKind, Timeline};
 
@@ -93,7 +92,7 @@ impl<B: Backend> Core<B> {
                         Err(failure) => Outcome::Failed(failure),
                     }
                 }
-                Err(error) => request.context.fail(route, failure_of(&error)),
+                Err(error) => request.context.fail(route, error.failure()),
             },
             Phase::Ready | Phase::Parked(_) | Phase::Answered => {
                 request.context.run(route, &mut watch)
@@ -177,20 +176,9 @@ impl<B: Backend> Core<B> {
             }
             Err(refused) => {
                 self.stats.refused_effect_count += 1;
-                let failure = match refused {
-                    Refused::Full => Failure::new(Fail::Unavailable, "effect", "busy"),
-                    Refused::Dead => Failure::new(Fail::Unavailable, "effect", "worker died"),
-                    Refused::TooLarge(_) => {
-                        Failure::new(Fail::ContentTooLarge, "effect", "operands too large")
-                    }
-                    Refused::Statements { count, count_max } => {
-                        let index = request.route;
-                        let step = index.map(|index| self.routes.route(index));
-                        let step = step.map(|route| route.step_name(request.context.step()));
-                        let words = format_args!("{count} statements, at most {count_max} may be");
-                        Failure::contract(step.unwrap_or_default(), words)
-                    }
-                };
+                let route = request.route.map(|index| self.routes.route(index));
+                let step = route.map(|route| route.step_name(request.context.step()));
+                let failure = refused.failure(step.unwrap_or_default());
                 self.answer_failure(ticket, MarkKind::Refused, failure);
             }
         }
@@ -209,14 +197,5 @@ impl<B: Backend> Core<B> {
             }
         }
         count
-    }
-}
-
-/// What a failed statement means for its request.
-fn failure_of(error: &SqlError) -> Failure {
-    match error.kind {
-        SqlErrorKind::Deadline => Failure::new(Fail::Timeout, "effect", ""),
-        SqlErrorKind::Busy => Failure::new(Fail::Unavailable, "database", "busy"),
-        _ => Failure::error("effect", error),
     }
 }

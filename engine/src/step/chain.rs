@@ -142,6 +142,107 @@ impl<Given, Available, Own> Chain<Given, Available, Own> {
         Chain::of(self.entries, self.settings)
     }
 
+    /// The steps of a shared chain, ahead of all of this one's. They write what this one expects; what
+    /// they expect themselves it expects from now on. Their class and deadline do not come along.
+    ///
+    /// Where this chain expects more than the shared one writes, let the shared one expect it too:
+    /// `.before(&given::<User>().include(&shared))`.
+    ///
+    /// ```
+    /// use cutaway::prelude::*;
+    ///
+    /// slot!(pub Id: i64 = path "id");
+    /// slot!(pub Title: String);
+    ///
+    /// fn load(cx: &mut Cx<Reads<Id>, Writes<Title>>) {
+    ///     let id = *cx.get(Id);
+    ///     cx.put(Title, format!("post {id}"));
+    /// }
+    ///
+    /// fn show(cx: &mut Cx<Reads<Title>>) -> Step {
+    ///     let title = cx.get(Title);
+    ///     cx.text(title)
+    /// }
+    ///
+    /// fn edit(cx: &mut Cx<Reads<Title>>) -> Step {
+    ///     let title = cx.get(Title);
+    ///     cx.html(&format!("<input value='{title}'>"))
+    /// }
+    ///
+    /// let loaded = chain(load);
+    /// let routes = Routes::new()
+    ///     .get("/posts/{id}", given::<Title>().then(show).before(&loaded))
+    ///     .get("/posts/{id}/edit", given::<Title>().then(edit).before(&loaded))
+    ///     .build()?;
+    /// assert_eq!(routes.routes()[1].steps_count(), 2);
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
+    pub fn before<G, Theirs, TheirOwn, Index>(
+        self,
+        shared: &Chain<G, Theirs, TheirOwn>,
+    ) -> Chain<G, Joined<Own, Theirs>, Joined<Own, TheirOwn>>
+    where
+        Given: AvailableIn<Theirs, Index>,
+        Own: Concat<Theirs> + Concat<TheirOwn>,
+    {
+        let mut entries = shared.entries.clone();
+        entries.extend(self.entries);
+        Chain::of(entries, self.settings)
+    }
+
+    /// The slots it takes from outside, each once: those it expects of whoever runs it, and those
+    /// that are read from the request.
+    ///
+    /// ```
+    /// use cutaway::prelude::*;
+    ///
+    /// slot!(pub Id: i64 = path "id");
+    /// slot!(pub User: String);
+    /// slot!(pub Allowed: bool);
+    ///
+    /// fn check(cx: &mut Cx<Reads<(Id, User)>, Writes<Allowed>>) {
+    ///     let is_own = *cx.get(Id) == 1 && cx.get(User) == "ann";
+    ///     cx.put(Allowed, is_own);
+    /// }
+    ///
+    /// fn demand(cx: &mut Cx<Reads<Allowed>>) -> Step {
+    ///     if *cx.get(Allowed) { Continue } else { fail(Forbidden, "post", "not yours") }
+    /// }
+    ///
+    /// let shared = given::<User>().then(check).then(demand);
+    /// assert_eq!(shared.reads(), ["Id", "User"]);
+    /// assert_eq!(shared.writes(), ["Allowed"]);
+    /// assert!(shared.uses().is_empty());
+    /// ```
+    pub fn reads(&self) -> Vec<&'static str> {
+        let mut written: Vec<SlotMeta> = Vec::new();
+        let mut names = Vec::new();
+        for entry in &self.entries {
+            let is_written = |slot: &&SlotMeta| written.iter().any(|known| known.is(slot));
+            names.extend(
+                entry
+                    .reads
+                    .iter()
+                    .filter(|slot| !is_written(slot))
+                    .map(|slot| slot.name),
+            );
+            written.extend(&entry.writes);
+        }
+        each_once(names)
+    }
+
+    /// The slots its steps write.
+    pub fn writes(&self) -> Vec<&'static str> {
+        let slots = self.entries.iter().flat_map(|entry| &entry.writes);
+        each_once(slots.map(|slot| slot.name).collect())
+    }
+
+    /// The resources its steps use, each once.
+    pub fn uses(&self) -> Vec<&'static str> {
+        let resources = self.entries.iter().flat_map(|entry| &entry.uses);
+        each_once(resources.map(|resource| resource.name).collect())
+    }
+
     /// The traffic class of its requests; [`STANDARD`](ClassId::STANDARD) unless it is said.
     pub fn class(mut self, class: ClassId) -> Self {
         self.settings.class = class;
@@ -166,6 +267,24 @@ impl<Given, Available, Own> Chain<Given, Available, Own> {
         self.settings.slow_after = Some(length.into());
         self
     }
+}
+
+/// Shares its steps: a chain is a value that many routes may have.
+impl<Given, Available, Own> Clone for Chain<Given, Available, Own> {
+    fn clone(&self) -> Self {
+        Chain::of(self.entries.clone(), self.settings)
+    }
+}
+
+/// The names without repetitions, in the order in which they come first.
+fn each_once(names: Vec<&'static str>) -> Vec<&'static str> {
+    let mut once = Vec::with_capacity(names.len());
+    for name in names {
+        if !once.contains(&name) {
+            once.push(name);
+        }
+    }
+    once
 }
 
 /// A step whose type is forgotten, with what its type said.

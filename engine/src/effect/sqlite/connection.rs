@@ -116,6 +116,22 @@ impl<C: Clock + 'static> Connection<C> {
         unsafe { ffi::sqlite3_get_autocommit(self.handle.db.as_ptr()) == 0 }
     }
 
+    /// Whether a row refers to one that is not there, which a commit would refuse.
+    pub(super) fn breaks_references(&self) -> bool {
+        let (mut current, mut highest) = (0, 0);
+        // SAFETY: invariant 1; both numbers are written.
+        unsafe {
+            ffi::sqlite3_db_status(
+                self.handle.db.as_ptr(),
+                ffi::SQLITE_DBSTATUS_DEFERRED_FKS,
+                &mut current,
+                &mut highest,
+                0,
+            )
+        };
+        current != 0
+    }
+
     /// Rows changed by the newest INSERT, UPDATE or DELETE.
     pub(super) fn changed_count(&self) -> u64 {
         // SAFETY: invariant 1.
@@ -221,6 +237,12 @@ impl Statement {
         count.unsigned_abs()
     }
 
+    /// Whether it leaves the database as it is.
+    pub(super) fn is_readonly(&self) -> bool {
+        // SAFETY: invariant 2.
+        unsafe { ffi::sqlite3_stmt_readonly(self.raw.as_ptr()) != 0 }
+    }
+
     /// Runs it without parameters and throws its rows away.
     pub(super) fn run(&mut self) -> Result<(), SqlError> {
         let mut bound = self.bind_none();
@@ -239,9 +261,9 @@ impl Statement {
     }
 
     /// Binds the columns to the parameters, in their order, without copying them.
-    pub(super) fn bind<'a>(
+    pub(super) fn bind<'a, 'o: 'a>(
         &'a mut self,
-        operands: impl Iterator<Item = Column<'a>>,
+        operands: impl Iterator<Item = Column<'o>>,
     ) -> Result<Bound<'a>, SqlError> {
         let bound = self.bind_none();
         for (index, operand) in (1..).zip(operands) {

@@ -57,6 +57,13 @@ pub enum Refused {
         /// How many there may be.
         count_max: usize,
     },
+    /// More values than the statements of one effect may have together: a mistake of the program.
+    Parameters {
+        /// How many there are.
+        count: usize,
+        /// How many there may be.
+        count_max: usize,
+    },
     /// The worker has died. The process should end.
     Dead,
 }
@@ -120,6 +127,12 @@ impl<P: WorkerPort<SqliteJob>> SqliteEffects<P> {
 
     /// Starts statements for the request with that ticket. Their values are copied.
     ///
+    /// Several are one transaction: all of them happen, or none.
+    ///
+    /// # Bounds
+    /// One statement that reads, or at most
+    /// [`STATEMENTS_PER_TRANSACTION_MAX`](super::STATEMENTS_PER_TRANSACTION_MAX) for the writer.
+    ///
     /// # Errors
     /// [`Refused`]; nothing was started then.
     pub fn try_start(
@@ -130,23 +143,19 @@ impl<P: WorkerPort<SqliteJob>> SqliteEffects<P> {
         deadline: Nanos,
         now: Nanos,
     ) -> Result<JobHandle, Refused> {
-        let &[SqlStatement { sql, params, .. }] = statements else {
-            return Err(Refused::Statements {
-                count: statements.len(),
-                count_max: STATEMENTS_PER_TRANSACTION_MAX,
-            });
-        };
-        let port = self.choose(mode, sql).ok_or(Refused::Dead)?;
         let mut job = self.free.pop().ok_or(Refused::Full)?;
-        if let Err(bound) = job.bind(params, self.operand_bytes_max) {
+        if let Err(refused) = job.bind(mode, statements, self.operand_bytes_max) {
             self.free.push(job);
-            return Err(Refused::TooLarge(bound));
+            return Err(refused);
         }
+        let Some(port) = self.choose(&job) else {
+            self.free.push(job);
+            return Err(Refused::Dead);
+        };
         let used = &mut self.uses[job.index as usize];
         // Zero is what a flag holds that nobody has set.
         used.generation = used.generation.checked_add(1).unwrap_or(1);
         job.request = request;
-        job.sql = sql;
         job.deadline = deadline;
         job.cancel.generation = used.generation;
         job.error = None;
@@ -186,8 +195,7 @@ impl<P: WorkerPort<SqliteJob>> SqliteEffects<P> {
                 // Only readers are chosen by cost, and one that was stopped says nothing of it.
                 let is_reader = port + 1 < count;
                 if is_reader && finished.outcome == Outcome::Ran && job.error.is_none() {
-                    self.costs
-                        .took(job.sql, job.finished_at.since(job.started_at));
+                    self.costs.took(job, job.finished_at.since(job.started_at));
                 }
                 return Some(self.finish(finished));
             }
@@ -241,14 +249,14 @@ impl<P: WorkerPort<SqliteJob>> SqliteEffects<P> {
     /// The last reader is for slow statements and for those that nobody knows yet, so that a point
     /// read never waits behind them. Quick ones go to the reader with the least to do; the last one is
     /// among them while it stands idle.
-    fn choose(&self, mode: SqlMode, sql: &'static str) -> Option<usize> {
+    fn choose(&self, job: &SqliteJob) -> Option<usize> {
         let writer = self.ports.len() - 1;
         let is_alive = |&port: &usize| !self.ports[port].is_dead();
-        if mode == SqlMode::Write {
+        if job.mode == SqlMode::Write {
             return Some(writer).filter(is_alive);
         }
         let last = writer - 1;
-        if last > 0 && self.costs.is_slow(sql) && is_alive(&last) {
+        if last > 0 && self.costs.is_slow(job) && is_alive(&last) {
             return Some(last);
         }
         let in_flight = |port: usize| self.ports[port].in_flight();
@@ -330,13 +338,15 @@ impl Costs {
         }
     }
 
-    fn is_slow(&self, sql: &'static str) -> bool {
+    fn is_slow(&self, job: &SqliteJob) -> bool {
+        let sql = job.statements[0].sql;
         let known = self.averages.iter().find(|(known, _)| ptr::eq(*known, sql));
         known.is_none_or(|(_, average)| *average > SLOW)
     }
 
     /// Takes a run into the average, an eighth at a time. A statement beyond the bound stays unknown.
-    fn took(&mut self, sql: &'static str, length: Nanos) {
+    fn took(&mut self, job: &SqliteJob, length: Nanos) {
+        let sql = job.statements[0].sql;
         // One run during which the reader was preempted must not make a quick statement a slow one.
         let length = length.min(SLOW + SLOW);
         let mut known = self.averages.iter_mut();
@@ -354,9 +364,6 @@ const SLOW: Nanos = Nanos::from_micros(500);
 
 /// Stands in a box that was never used.
 const NOBODY: Ticket = Ticket::new(u32::MAX, NonZeroU32::MIN);
-
-/// How many statements one effect may have.
-pub const STATEMENTS_PER_TRANSACTION_MAX: usize = 1;
 
 /// How much memory a buffer keeps for its next use.
 const BUFFER_KEPT_BYTES: usize = 64 << 10;

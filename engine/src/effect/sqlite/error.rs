@@ -4,7 +4,9 @@ use std::fmt;
 
 use libsqlite3_sys as ffi;
 
+use super::effects::Refused;
 use crate::effect::row::TooLarge;
+use crate::step::{Fail, Failure};
 
 /// A statement that failed.
 ///
@@ -38,6 +40,8 @@ pub enum SqlErrorKind {
     },
     /// The result passed its bound.
     TooLarge(TooLarge),
+    /// A statement that had to find a row found none to change or to give. Answer with a 404.
+    NoRow,
 
     // Nothing was changed; whoever asked has gone or may ask again.
     /// Its deadline passed before it was done.
@@ -92,6 +96,30 @@ impl SqlError {
         }
     }
 
+    /// What it means for its request.
+    pub(crate) fn failure(&self) -> Failure {
+        let refused = |kind| Failure::new(kind, "constraint", self.broken_constraint());
+        match self.kind {
+            SqlErrorKind::Constraint(
+                Constraint::Unique | Constraint::PrimaryKey | Constraint::ForeignKey,
+            ) => refused(Fail::Conflict),
+            SqlErrorKind::Constraint(Constraint::Check | Constraint::NotNull) => {
+                refused(Fail::Unprocessable)
+            }
+            SqlErrorKind::NoRow => Failure::new(Fail::NotFound, "row", ""),
+            SqlErrorKind::Deadline => Failure::new(Fail::Timeout, "effect", ""),
+            SqlErrorKind::Busy => Failure::new(Fail::Unavailable, "database", "busy"),
+            _ => Failure::error("effect", self),
+        }
+    }
+
+    /// Which constraint it was, in SQLite's words: `UNIQUE constraint failed: authors.name`. Of a
+    /// foreign key it does not say which, only that it was one.
+    fn broken_constraint(&self) -> &str {
+        let (kind, which) = (self.message().split_once(" constraint failed")).unwrap_or_default();
+        which.strip_prefix(": ").unwrap_or(kind)
+    }
+
     /// SQLite's primary result code; 0 where SQLite did not fail.
     pub fn code(&self) -> i32 {
         self.extended_code & 0xff
@@ -103,6 +131,27 @@ impl SqlError {
     /// The first 80 bytes, so that the error stays small.
     pub fn message(&self) -> &str {
         &self.message.0
+    }
+}
+
+impl Refused {
+    /// What it means for the request whose step of that name has asked.
+    pub(crate) fn failure(self, step: &'static str) -> Failure {
+        match self {
+            Refused::Full => Failure::new(Fail::Unavailable, "effect", "busy"),
+            Refused::Dead => Failure::new(Fail::Unavailable, "effect", "worker died"),
+            Refused::TooLarge(_) => {
+                Failure::new(Fail::ContentTooLarge, "effect", "operands too large")
+            }
+            Refused::Statements { count, count_max } => Failure::contract(
+                step,
+                format_args!("an effect has {count} statements, 1 to {count_max} are allowed"),
+            ),
+            Refused::Parameters { count, count_max } => Failure::contract(
+                step,
+                format_args!("an effect has {count} values, {count_max} are allowed"),
+            ),
+        }
     }
 }
 

@@ -1,18 +1,15 @@
 //! Running jobs on a connection: readers, and the one writer.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::rc::Rc;
 
 use cutaway_reactor::{Handler, Publish};
 use cutaway_scheduler::{Clock, Nanos};
 
-use super::cache::StatementCache;
-use super::connection::{Connection, Statement};
+use super::connection::Statement;
 use super::error::{SqlError, SqlErrorKind};
 use super::job::{SqliteJob, Verdict};
-use super::watch::{Stop, Watch};
+use super::session::Session;
 use super::{OpenError, Sqlite};
-use crate::effect::row::{Column, FromColumn};
 
 /// Runs statements that read. One connection, one thread.
 pub struct Reader<C> {
@@ -25,7 +22,7 @@ impl<C: Clock + 'static> Reader<C> {
         session.set_up("PRAGMA query_only = ON")?;
         // In WAL mode readers wait for nobody. What could still make them wait is a recovery after a
         // crash or somebody closing the database; that is an error to try again, not a wait.
-        session.connection.watch().set_busy_timeout(Nanos::ZERO);
+        session.set_busy_timeout(Nanos::ZERO);
         Ok(Reader { session })
     }
 }
@@ -49,16 +46,21 @@ impl<C: Clock + 'static> Handler<SqliteJob> for Reader<C> {
 
 /// Runs statements that write, several in one transaction. One connection for the whole process.
 ///
-/// A statement is atomic by itself, so jobs need no savepoints: one that fails undoes its own changes
-/// and no others. Where that does not hold (SQLite ends the whole transaction when a writing
-/// statement is interrupted, a disk is full or `ON CONFLICT ROLLBACK` strikes) the jobs beside it are
-/// run again, each in a transaction of its own. Nobody has heard of their results before the commit.
+/// A statement is atomic by itself, so a job of one statement needs no savepoint: where it fails, it
+/// undoes its own changes and no others. A job of several runs inside a savepoint, which costs less
+/// than a commit of its own would. Where neither holds (SQLite ends the whole transaction when a
+/// writing statement is interrupted, a disk is full or `ON CONFLICT ROLLBACK` strikes) the jobs
+/// beside it are run again, each in a transaction of its own. Nobody has heard of their results
+/// before the commit.
 pub struct Writer<C> {
     session: Session<C>,
     transaction: Transaction,
     begin: Statement,
     commit: Statement,
     rollback: Statement,
+    savepoint: Statement,
+    undo: Statement,
+    release: Statement,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,8 +78,7 @@ impl<C: Clock + 'static> Writer<C> {
         session.use_wal()?;
         session.set_up(settings.schema)?;
         let prepare = |sql| {
-            let connection = &session.connection;
-            let prepared = connection.watch().as_engine(|| connection.prepare(sql));
+            let prepared = session.prepare_as_engine(sql);
             prepared.map_err(|error| session.failed(error))
         };
         Ok(Writer {
@@ -86,6 +87,9 @@ impl<C: Clock + 'static> Writer<C> {
             begin: prepare("BEGIN IMMEDIATE")?,
             commit: prepare("COMMIT")?,
             rollback: prepare("ROLLBACK")?,
+            savepoint: prepare("SAVEPOINT job")?,
+            undo: prepare("ROLLBACK TO job")?,
+            release: prepare("RELEASE job")?,
             session,
             transaction: Transaction::None,
         })
@@ -123,11 +127,7 @@ impl<C: Clock + 'static> Writer<C> {
                         job.batch_count = batch_count;
                     }
                 }
-                // A constraint that is checked at the commit is one job's fault: find out whose.
-                Err(error) if matches!(error.kind, SqlErrorKind::Constraint(_)) => {
-                    self.roll_back();
-                    self.transaction = Transaction::Lost;
-                }
+                // No job's fault: what a commit checks was checked after each of them.
                 Err(error) => {
                     self.roll_back();
                     for job in held.iter_mut() {
@@ -150,22 +150,19 @@ impl<C: Clock + 'static> Writer<C> {
 
     /// Opens a transaction on behalf of a job that is watched.
     fn begin(&mut self) -> Result<(), SqlError> {
-        let watch = self.session.connection.watch();
-        let begun = watch.as_engine(|| self.begin.run());
-        begun.map_err(|error| watch.explain(error))
+        let begun = self.session.as_engine(&mut self.begin);
+        begun.map_err(|error| self.session.explain(error))
     }
 
     fn commit(&mut self) -> Result<(), SqlError> {
-        let watch = self.session.connection.watch();
-        watch.as_engine(|| self.commit.run())
+        self.session.as_engine(&mut self.commit)
     }
 
     /// Makes sure that no transaction is open.
     fn roll_back(&mut self) {
-        if self.session.connection.in_transaction() {
-            let watch = self.session.connection.watch();
+        if self.session.in_transaction() {
             // It fails only where SQLite has rolled back by itself.
-            let _ = watch.as_engine(|| self.rollback.run());
+            let _ = self.session.as_engine(&mut self.rollback);
         }
     }
 
@@ -183,25 +180,48 @@ impl<C: Clock + 'static> Writer<C> {
         }
     }
 
-    /// Runs a job inside the open transaction.
+    /// Runs a job inside the batch's transaction.
     fn run_inside(&mut self, job: &mut SqliteJob) {
-        self.session.run_watched(job);
-        self.session.end();
-        // A statement that returns too many rows has made its changes before the first of them.
-        let is_half_done = matches!(
-            &job.error,
-            Some(SqlError {
-                kind: SqlErrorKind::TooLarge(_),
-                ..
-            })
-        );
-        if is_half_done || !self.session.connection.in_transaction() {
+        let is_whole = if job.statements.len() > 1 {
+            self.run_in_savepoint(job)
+        } else {
+            self.session.run_watched(job);
+            self.session.end();
+            // A statement that returns too many rows has made its changes before the first of them,
+            // and a reference may point nowhere up to the commit.
+            let kind = job.error.as_ref().map(|error| error.kind);
+            !matches!(kind, Some(SqlErrorKind::TooLarge(_))) && !self.session.breaks_references()
+        };
+        if !is_whole || !self.session.in_transaction() {
             self.roll_back();
             self.transaction = Transaction::Lost;
         } else if job.verdict == Verdict::Failed {
             // Its failure may rest on what a neighbour has done in this transaction.
             job.verdict = Verdict::Ran;
         }
+    }
+
+    /// Runs a job so that it leaves all of its changes or none. False where it could not be made so.
+    fn run_in_savepoint(&mut self, job: &mut SqliteJob) -> bool {
+        if let Err(error) = self.session.as_engine(&mut self.savepoint) {
+            job.fail(self.session.explain(error));
+            self.session.end();
+            return false;
+        }
+        self.session.run_watched(job);
+        // What follows must not be stopped by what has stopped the job.
+        self.session.end();
+        // The savepoint went with the transaction.
+        if !self.session.in_transaction() {
+            return false;
+        }
+        let undone = match job.error {
+            Some(_) => self.session.as_engine(&mut self.undo),
+            None => Ok(()),
+        };
+        // Undoing leaves the savepoint itself behind.
+        let released = undone.and_then(|()| self.session.as_engine(&mut self.release));
+        released.is_ok()
     }
 
     /// Runs a job in a transaction of its own.
@@ -213,18 +233,16 @@ impl<C: Clock + 'static> Writer<C> {
             self.session.end();
             return job.fail(refused);
         }
-        self.transaction = Transaction::Open;
-        self.run_inside(job);
-        if self.transaction == Transaction::Open {
+        self.session.run_watched(job);
+        self.session.end();
+        if job.error.is_none() {
             match self.commit() {
                 Ok(()) => job.batch_count = 1,
-                Err(error) => {
-                    self.roll_back();
-                    job.fail(error);
-                }
+                Err(error) => job.fail(error),
             }
         }
-        self.transaction = Transaction::None;
+        // Nothing is left to undo where it was committed.
+        self.roll_back();
     }
 }
 
@@ -239,129 +257,5 @@ impl<C: Clock + 'static> Handler<SqliteJob> for Writer<C> {
 
     fn expected(&self, job: &SqliteJob) -> Nanos {
         self.session.expected(job)
-    }
-}
-
-/// A connection with its statements and its watch.
-struct Session<C> {
-    cache: StatementCache,
-    connection: Connection<C>,
-    result_bytes_max: usize,
-    path: String,
-}
-
-impl<C: Clock + 'static> Session<C> {
-    fn open(settings: &Sqlite, clock: C) -> Result<Session<C>, OpenError> {
-        super::memory::count();
-        let watch = Rc::new(Watch::new(clock, settings.busy_timeout));
-        let path = settings.c_path()?;
-        let display = settings.path.display().to_string();
-        let connection = match Connection::open(&path, watch) {
-            Ok(connection) => connection,
-            Err(error) => {
-                return Err(OpenError::Database {
-                    path: display,
-                    error: Box::new(error),
-                });
-            }
-        };
-        let session = Session {
-            cache: StatementCache::new(settings.statements_max),
-            connection,
-            result_bytes_max: settings.result_bytes_max,
-            path: display,
-        };
-        session.set_up("PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON")?;
-        Ok(session)
-    }
-
-    /// Makes readers and the writer independent of each other.
-    fn use_wal(&self) -> Result<(), OpenError> {
-        let failed = |error| self.failed(error);
-        let sql = "PRAGMA journal_mode = WAL";
-        let mut statement = self.connection.prepare(sql).map_err(failed)?;
-        let mut bound = statement.bind_none();
-        bound.step().map_err(failed)?;
-        match bound.column(0).map_err(failed)? {
-            Column::Text(b"wal") => Ok(()),
-            other => Err(OpenError::NotWal {
-                path: self.path.clone(),
-                mode: <&str>::from_column(other).unwrap_or("unknown").to_owned(),
-            }),
-        }
-    }
-
-    fn set_up(&self, sql: &str) -> Result<(), OpenError> {
-        let connection = &self.connection;
-        let done = connection.watch().as_engine(|| connection.run_all(sql));
-        done.map_err(|error| self.failed(error))
-    }
-
-    fn failed(&self, error: SqlError) -> OpenError {
-        OpenError::Database {
-            path: self.path.clone(),
-            error: Box::new(error),
-        }
-    }
-
-    fn now(&self) -> Nanos {
-        self.connection.watch().now()
-    }
-
-    /// Watches over a job from now on, or says why it must not start.
-    fn begin(&self, job: &SqliteJob) -> Result<(), Stop> {
-        self.connection.watch().begin(job.deadline, &job.cancel)
-    }
-
-    fn end(&self) {
-        self.connection.watch().end();
-    }
-
-    fn expected(&self, job: &SqliteJob) -> Nanos {
-        self.cache.average(job.sql).unwrap_or(Nanos::NEVER)
-    }
-
-    /// Runs the job's statement under the watch and leaves the outcome in the job.
-    fn run_watched(&mut self, job: &mut SqliteJob) {
-        let started_at = self.now();
-        job.error = None;
-        job.verdict = Verdict::Ran;
-        if let Err(error) = self.execute(job, started_at) {
-            job.fail(self.connection.watch().explain(error));
-        }
-    }
-
-    fn execute(&mut self, job: &mut SqliteJob, started_at: Nanos) -> Result<(), SqlError> {
-        let connection = &self.connection;
-        let entry = self.cache.statement(connection, job.sql)?;
-        let statement = &mut entry.statement;
-        let operands = job.operands.rows();
-        let expected = statement.parameters_count();
-        let given = operands.columns_count() as u32;
-        if expected != given {
-            let kind = SqlErrorKind::Parameters { expected, given };
-            return Err(SqlError::new(kind, ""));
-        }
-        let result = job.result.get_or_insert_default();
-        let changed_before = connection.changed_in_all_count();
-        let mut bound = statement.bind(operands.flat_map(|row| row.columns()))?;
-        let mut is_row = bound.step()?;
-        let columns_count = bound.columns_count();
-        let mut writer = result.writer(columns_count, self.result_bytes_max);
-        while is_row {
-            for index in 0..columns_count {
-                writer.column(bound.column(index)?)?;
-            }
-            writer.end_row();
-            is_row = bound.step()?;
-        }
-        drop(bound);
-        // SQLite leaves both numbers as they were where a statement changes nothing.
-        if connection.changed_in_all_count() != changed_before {
-            result.changed_count = connection.changed_count();
-            result.last_row_id = connection.last_row_id();
-        }
-        entry.took(connection.watch().now().since(started_at));
-        Ok(())
     }
 }

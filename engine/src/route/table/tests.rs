@@ -22,7 +22,20 @@ fn look_up(table: &Table<usize>, method: Method, path: &str) -> String {
             format!("{value} {params:?}")
         }
         Found::NotFound => "404".to_owned(),
-        Found::MethodNotAllowed { allow } => format!("405 {allow}"),
+        Found::MethodNotAllowed { allow, .. } => format!("405 {allow}"),
+    }
+}
+
+/// As [`look_up`], for a path with escapes.
+fn look_up_escaped(table: &Table<usize>, path: &str) -> String {
+    match table.find_escaped(Method::Get, path.as_bytes()) {
+        Found::Route { value, params } => {
+            let texts = params.spans().iter();
+            let texts: Vec<&str> = texts.map(|span| span.text(path.as_bytes())).collect();
+            format!("{value} {texts:?}")
+        }
+        Found::NotFound => "404".to_owned(),
+        Found::MethodNotAllowed { .. } => "405".to_owned(),
     }
 }
 
@@ -88,6 +101,58 @@ fn other_methods_are_named() {
 }
 
 #[test]
+fn what_another_method_would_have_found_is_told() {
+    let patterns = [(Method::Delete, "/{id}/x"), (Method::Put, "/a/{name}")];
+    let table = table(&patterns).unwrap();
+    match table.find(Method::Get, b"/a/x") {
+        Found::MethodNotAllowed {
+            allow,
+            other,
+            params,
+        } => {
+            assert_eq!(allow, "PUT, DELETE, OPTIONS");
+            assert_eq!((*other, params.spans()), (1, &[Span::between(3, 4)][..]));
+        }
+        found => panic!("{found:?}"),
+    }
+}
+
+// https://www.rfc-editor.org/rfc/rfc3986#section-6.2.2 - an escape of an unreserved character is
+// that character, the digits of an escape have no case.
+#[test]
+fn escapes_of_unreserved_characters_are_those_characters() {
+    let patterns = [
+        "/posts",
+        "/{name}",
+        "/a%2fb",
+        "/a%2Bb",
+        "/%7euser/{id}",
+        "/files/{*rest}",
+    ];
+    let patterns: Vec<_> = (patterns.iter())
+        .map(|pattern| (Method::Get, *pattern))
+        .collect();
+    let table = table(&patterns).unwrap();
+    let check = |path: &str, expected: &str| {
+        assert_eq!(look_up_escaped(&table, path), expected, "{path}");
+    };
+    check("/%70osts", "0 []");
+    check("/p%6Fst%73", "0 []");
+    check("/posts", "0 []");
+    check("/%70ost%21", r#"1 ["%70ost%21"]"#);
+    check("/a%2Fb", "2 []");
+    check("/a%2fb", "2 []");
+    check("/%61%2b%62", "3 []");
+    check("/a+b", r#"1 ["a+b"]"#);
+    check("/~user/%37", r#"4 ["%37"]"#);
+    check("/%7Euser/x%2Fy", r#"4 ["x%2Fy"]"#);
+    check("/f%69les/%61/b", r#"5 ["%61/b"]"#);
+    check("/posts%2F", r#"1 ["posts%2F"]"#);
+    check("/posts/%61", "404");
+    check("%2Fposts", "404");
+}
+
+#[test]
 fn refusals_name_the_pattern() {
     let refused = |pattern: &str| {
         table(&[(Method::Get, pattern)])
@@ -100,6 +165,7 @@ fn refusals_name_the_pattern() {
     assert!(refused("/{*rest}/x").contains("segment `{*rest}`"));
     assert!(refused("/{}").contains("segment `{}`"));
     assert!(refused("/a b").contains("percent-encoded"));
+    assert!(refused("/100%").contains("a `%` is written `%25`"));
     assert!(refused("/{a}/{a}").contains("parameter `a`"));
     assert!(refused(&(0..17).map(|n| format!("/{{p{n}}}")).collect::<String>()).contains("17"));
 }
@@ -200,8 +266,38 @@ fn pattern() -> impl Strategy<Value = String> {
         })
 }
 
+/// The path with some of its letters written as escapes, in either case of the digits.
+fn escaped(path: &str, choices: &[u8]) -> String {
+    let mut choices = choices.iter().cycle();
+    (path.chars())
+        .map(|character| match choices.next() {
+            Some(0) if character != '/' => format!("%{:02x}", character as u32),
+            Some(1) if character != '/' => format!("%{:02X}", character as u32),
+            _ => character.to_string(),
+        })
+        .collect()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn an_escaped_path_finds_what_the_plain_one_finds(
+        patterns in prop::collection::vec(pattern(), 1..8),
+        paths in prop::collection::vec("(/[ab]{0,3}){1,5}", 1..16),
+        choices in prop::collection::vec(0..4_u8, 1..20),
+    ) {
+        let given: Vec<_> =
+            patterns.iter().map(|pattern| (Method::Get, pattern.as_str())).collect();
+        prop_assume!(table(&given).is_ok());
+        let table = table(&given).unwrap();
+        for path in paths {
+            let plain = look_up(&table, Method::Get, &path);
+            let escaped = look_up_escaped(&table, &escaped(&path, &choices));
+            let decoded = percent_encoding::percent_decode_str(&escaped).decode_utf8().unwrap();
+            prop_assert_eq!(decoded, plain, "{}", path);
+        }
+    }
 
     #[test]
     fn equals_the_naive_oracle(

@@ -336,7 +336,7 @@ fn an_effect_parks_the_request_and_fills_its_slot() {
                 sql: SQL,
                 params: &[SqlValue::Int(7)],
                 rows_max: 1,
-                expects_change: false,
+                expects_row: false,
             }],
         }
     );
@@ -417,7 +417,10 @@ fn results_are_decoded_by_their_shape() {
         r#"404 {"type":"about:blank","title":"Not Found","status":404,"detail":"Title "}"#,
     );
     let mut executed = ResultBuffer::default();
-    (executed.changed_count, executed.last_row_id) = (3, 42);
+    executed.push_executed(Executed {
+        changed_count: 3,
+        last_row_id: 42,
+    });
     check(chain(delete).then(show_deleted), executed, "200 [3,42]");
     // The statement and the row type disagree, and a row that panics: both are ours, not the client's.
     let internal = r#"500 {"type":"about:blank","title":"Internal Server Error","status":500}"#;

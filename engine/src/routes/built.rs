@@ -1,0 +1,118 @@
+//! Routes that may serve.
+
+use cutaway_scheduler::ClassTable;
+
+use super::unrouted::Unrouted;
+use crate::effect::Settings;
+use crate::http::Method;
+use crate::response::Renderer;
+use crate::route::{Found, Params, Table};
+use crate::step::Route;
+
+/// Routes that may serve. Shared by all shards.
+///
+/// ```
+/// use cutaway::prelude::*;
+///
+/// fn hello(cx: &mut Cx) -> Step {
+///     cx.text("Hello, World!")
+/// }
+///
+/// let routes = Routes::new().get("/hello", chain(hello)).build()?;
+/// assert_eq!(routes.routes()[0].pattern(), "/hello");
+/// # Ok::<(), cutaway::RoutesRefused>(())
+/// ```
+pub struct BuiltRoutes {
+    pub(super) table: Table<u16>,
+    /// Those that were declared, then the engine's own: the one for paths without a route, then for
+    /// each scope the one for methods without a route.
+    pub(super) routes: Box<[Route]>,
+    /// The scope of each declared route: the outermost routes, or a mount.
+    pub(super) scopes: Box<[u16]>,
+    /// Whether a chain of the user's answers what has no route.
+    pub(super) has_fallback: bool,
+    pub(super) classes: ClassTable,
+    pub(super) resources: Vec<(&'static str, Settings)>,
+    pub(super) renderer: Renderer,
+}
+
+impl BuiltRoutes {
+    /// Finds the index of a request's route. The path has no escapes.
+    #[inline]
+    pub fn find(&self, method: Method, path: &[u8]) -> Found<'_, u16> {
+        self.table.find(method, path)
+    }
+
+    /// As [`find`](BuiltRoutes::find), for a path in which escapes may stand.
+    pub fn find_escaped(&self, method: Method, path: &[u8]) -> Found<'_, u16> {
+        self.table.find_escaped(method, path)
+    }
+
+    /// The engine's own route for a request that has found none.
+    #[cold]
+    pub(crate) fn unrouted<'t>(&self, found: &Found<'t, u16>, path: &[u8]) -> Unrouted<'t> {
+        let not_found = self.scopes.len() as u16;
+        let outermost = not_found + 1;
+        let mut unrouted = Unrouted {
+            index: not_found,
+            params: Params::new(),
+            allow: "",
+            is_answered_at_once: false,
+        };
+        match found {
+            Found::MethodNotAllowed {
+                allow,
+                other,
+                params,
+            } => {
+                unrouted.index = outermost + self.scopes[usize::from(**other)];
+                unrouted.params = *params;
+                unrouted.allow = allow;
+            }
+            // The server as a whole answers OPTIONS.
+            _ if path == b"*" => unrouted.index = outermost,
+            _ => {}
+        }
+        let route = self.route(unrouted.index);
+        unrouted.params.truncate(route.params().len());
+        let is_users = unrouted.index == not_found && self.has_fallback;
+        unrouted.is_answered_at_once = route.steps_count() == 1 && !is_users;
+        unrouted
+    }
+
+    /// The route of an index.
+    ///
+    /// # Panics
+    /// There is none of that index.
+    #[inline]
+    pub fn route(&self, index: u16) -> &Route {
+        &self.routes[usize::from(index)]
+    }
+
+    /// All routes that were declared, in the order of their indices, which is that of their
+    /// declaration.
+    pub fn routes(&self) -> &[Route] {
+        &self.routes[..self.scopes.len()]
+    }
+
+    /// The declared routes, and behind them those that the engine brings itself: they answer where
+    /// no route is.
+    pub(crate) fn all_routes(&self) -> &[Route] {
+        &self.routes
+    }
+
+    /// The traffic classes.
+    pub fn classes(&self) -> &ClassTable {
+        &self.classes
+    }
+
+    /// The resources by name, in the order of their indices.
+    pub fn resources(&self) -> &[(&'static str, Settings)] {
+        &self.resources
+    }
+
+    /// What renders failures.
+    pub fn renderer(&self) -> Renderer {
+        self.renderer
+    }
+}

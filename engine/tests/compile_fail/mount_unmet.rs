@@ -1,0 +1,14 @@
+//! Mounted routes expect a slot that no `before` chain writes.
+
+use cutaway::prelude::*;
+
+slot!(pub User: String);
+
+fn greet(cx: &mut Cx<Reads<User>>) -> Step {
+    cx.text(cx.get(User))
+}
+
+fn main() {
+    let private = Routes::given::<User>().get("/hello", given::<User>().then(greet));
+    let _ = Routes::new().mount("/private", private);
+}
