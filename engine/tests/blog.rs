@@ -7,8 +7,6 @@
 
 #[path = "blog/api.rs"]
 mod api;
-#[path = "blog/crash.rs"]
-mod crash;
 #[path = "harness/child.rs"]
 #[allow(dead_code, reason = "each test uses a part of it")]
 #[expect(unsafe_code, reason = "kill(2)")]
@@ -16,6 +14,8 @@ mod child;
 #[path = "harness/client.rs"]
 #[allow(dead_code, reason = "as above")]
 mod client;
+#[path = "blog/crash.rs"]
+mod crash;
 #[path = "../examples/blog/main.rs"]
 #[allow(dead_code, reason = "it has a `main` of its own")]
 mod example;

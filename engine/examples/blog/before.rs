@@ -7,7 +7,10 @@ use cutaway::prelude::*;
 /// browsers send neither field.
 pub fn refuse_cross_site(cx: &mut Cx) -> Step {
     let request = cx.request();
-    let is_safe = matches!(request.method(), Method::Get | Method::Head | Method::Options);
+    let is_safe = matches!(
+        request.method(),
+        Method::Get | Method::Head | Method::Options
+    );
     let is_ours = match (request.field("sec-fetch-site"), request.field("origin")) {
         (Some(site), _) => matches!(site, b"same-origin" | b"none"),
         // Older browsers, and all where there is no TLS, send the origin alone: scheme://host.

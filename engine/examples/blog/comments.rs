@@ -1,7 +1,6 @@
 //! Comments, as JSON: `/blog/posts/{id}/comments` and `/blog/posts/{id}/comments/{comment_id}`.
 
-use cutaway::effect::decode::{Many, One};
-use cutaway::effect::{Query, SqliteHandle};
+use cutaway::effect::{Effect, SqliteHandle};
 use cutaway::prelude::*;
 use serde::Serialize;
 
@@ -86,11 +85,12 @@ pub fn newest(
     post: i64,
     before: i64,
     limit: PageSize,
-) -> Query<'_, Many> {
+) -> Effect<'_, Comments> {
     blog.query("SELECT * FROM comments WHERE post_id = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3")
         .bind(post)
         .bind(before)
         .bind(limit.rows())
+        .into(Comments)
 }
 
 /// Writes both or nothing: a comment, and the number of comments of its post, which must be there.
@@ -98,15 +98,18 @@ pub fn new<'r>(
     blog: SqliteHandle<'r>,
     post: i64,
     comment: &input::CommentInput<'r>,
-) -> Transaction<'r, One> {
+) -> Effect<'r, Comment> {
     blog.transaction()
         .exec("UPDATE posts SET comment_count = comment_count + 1 WHERE id = ?1")
         .expecting_change()
         .bind(post)
-        .returning_one("INSERT INTO comments (post_id, content, author) VALUES (?1, ?2, ?3) RETURNING *")
+        .returning_one(
+            "INSERT INTO comments (post_id, content, author) VALUES (?1, ?2, ?3) RETURNING *",
+        )
         .bind(post)
         .bind(comment.content)
         .bind(comment.author)
+        .into(Comment)
 }
 
 pub fn load(cx: &mut Cx<Reads<(PostId, CommentId)>, Writes<Comment>, Uses<Blog>>) -> Step {
@@ -124,14 +127,12 @@ pub fn load_page(
     let (id, before, limit) = (*cx.get(PostId), *cx.get(Before), *cx.get(Limit));
     let post = posts::by_id(cx.on(Blog), id);
     let comments = newest(cx.on(Blog), id, before, limit);
-    cx.need((post.into(Post), comments.into(Comments)))
+    cx.need((post, comments))
 }
 
-pub fn insert(
-    cx: &mut Cx<Reads<(PostId, CommentInput)>, Writes<Comment>, Uses<Blog>>,
-) -> Step {
+pub fn insert(cx: &mut Cx<Reads<(PostId, CommentInput)>, Writes<Comment>, Uses<Blog>>) -> Step {
     let (post, comment) = (*cx.get(PostId), cx.get(CommentInput));
-    cx.need(new(cx.on(Blog), post, comment).into(Comment))
+    cx.need(new(cx.on(Blog), post, comment))
 }
 
 /// What the input does not name stays as it is.
@@ -153,9 +154,7 @@ pub fn update(
     cx.need(update.into(Comment))
 }
 
-pub fn delete(
-    cx: &mut Cx<Reads<(PostId, CommentId)>, Writes<Deleted>, Uses<Blog>>,
-) -> Step {
+pub fn delete(cx: &mut Cx<Reads<(PostId, CommentId)>, Writes<Deleted>, Uses<Blog>>) -> Step {
     let (post, id) = (*cx.get(PostId), *cx.get(CommentId));
     let both = cx
         .on(Blog)

@@ -152,7 +152,10 @@ impl<'r> Reader<'r> {
         let count = rule.count(text);
         if count > rule.chars_max {
             let most = rule.chars_max;
-            self.fault(rule.name, &format!("has {count} characters, not {most} at most"));
+            self.fault(
+                rule.name,
+                &format!("has {count} characters, not {most} at most"),
+            );
         }
         if text.chars().any(|char| !rule.takes(char)) {
             self.fault(rule.name, rule.complaint());

@@ -29,7 +29,9 @@ impl PageSize {
         let Some((entries, [_])) = rows.split_at_checked(limit as usize) else {
             return (rows, None);
         };
-        let next = entries.last().map(|last| format!("?before={}&limit={limit}", id(last)));
+        let next = entries
+            .last()
+            .map(|last| format!("?before={}&limit={limit}", id(last)));
         (entries, next)
     }
 }

@@ -23,7 +23,7 @@ use std::path::PathBuf;
 
 use clap::Parser;
 use cutaway::prelude::*;
-use cutaway::TraceMode;
+use cutaway::{TraceMode, chains};
 
 resource!(pub Blog: Sqlite);
 
@@ -36,7 +36,7 @@ pub fn routes(database: Sqlite) -> Routes {
     Routes::new()
         .resource(Blog, database)
         .renderer(problem::render)
-        .before(request_id())
+        .before(chains::request_id())
         .before(chain(before::restrict).then(before::refuse_cross_site))
         .mount("/blog", posts::routes())
         .mount("/blog", comments::routes())

@@ -6,7 +6,7 @@ use super::Blog;
 use super::comments::{self, Comment, Comments};
 use super::input::{self, CommentInput, Fields};
 use super::list::{Before, Limit};
-use super::posts::{self, Deleted, Post, PostId, PostInput, Posts};
+use super::posts::{self, Post, PostId, PostInput, Posts};
 use super::view::{self, Form};
 
 slot!(pub PostForm: Fields = body form);
@@ -17,10 +17,16 @@ pub fn routes() -> Routes {
     Routes::new()
         .get("/", chain(load_index).then(show_index))
         .get("/new", chain(show_new))
-        .post("/posts", chain(check_new).then(posts::insert).then(see_post))
+        .post(
+            "/posts",
+            chain(check_new).then(posts::insert).then(see_post),
+        )
         .get("/posts/{id}", chain(comments::load_page).then(show_post))
         .get("/posts/{id}/edit", chain(posts::load).then(show_edit))
-        .post("/posts/{id}", chain(check_edit).then(posts::update).then(see_post))
+        .post(
+            "/posts/{id}",
+            chain(check_edit).then(posts::update).then(see_post),
+        )
         .post("/posts/{id}/delete", chain(posts::delete).then(see_index))
         .post("/posts/{id}/comments", chain(add_comment))
         .get("/style.css", chain(style))
@@ -28,12 +34,10 @@ pub fn routes() -> Routes {
 }
 
 /// The page of posts and the number of all, at the same time.
-fn load_index(
-    cx: &mut Cx<Reads<(Before, Limit)>, Writes<(Posts, Total)>, Uses<Blog>>,
-) -> Step {
+fn load_index(cx: &mut Cx<Reads<(Before, Limit)>, Writes<(Posts, Total)>, Uses<Blog>>) -> Step {
     let posts = posts::newest(cx.on(Blog), *cx.get(Before), *cx.get(Limit));
     let total = cx.on(Blog).query_one("SELECT count(*) FROM posts");
-    cx.need((posts.into(Posts), total.into(Total)))
+    cx.need((posts, total.into(Total)))
 }
 
 fn show_index(cx: &mut Cx<Reads<(Posts, Total, Before, Limit)>>) -> Step {
@@ -53,7 +57,9 @@ fn check_new(cx: &mut Cx<Reads<PostForm>, Writes<PostInput>>) -> Step {
         Ok(post) => cx.put(PostInput, post),
         Err(faults) => {
             let page = view::edit(None, &Form::again(form, &faults));
-            return cx.status(Status::UNPROCESSABLE_CONTENT).html(&page.into_string());
+            return cx
+                .status(Status::UNPROCESSABLE_CONTENT)
+                .html(&page.into_string());
         }
     };
     Continue
@@ -76,7 +82,9 @@ fn check_edit(cx: &mut Cx<Reads<(PostId, PostForm)>, Writes<PostInput>>) -> Step
         Ok(post) => cx.put(PostInput, post),
         Err(faults) => {
             let page = view::edit(Some(id), &Form::again(form, &faults));
-            return cx.status(Status::UNPROCESSABLE_CONTENT).html(&page.into_string());
+            return cx
+                .status(Status::UNPROCESSABLE_CONTENT)
+                .html(&page.into_string());
         }
     };
     Continue
@@ -85,28 +93,30 @@ fn check_edit(cx: &mut Cx<Reads<(PostId, PostForm)>, Writes<PostInput>>) -> Step
 fn show_post(cx: &mut Cx<Reads<(Post, Comments, Before, Limit)>>) -> Step {
     let (comments, earlier) = cx.get(Limit).cut(cx.get(Comments), |comment| comment.id);
     let is_newest = *cx.get(Before) == i64::MAX;
-    let page = view::post(cx.get(Post), comments, earlier.as_deref(), is_newest, &Form::default());
+    let page = view::post(
+        cx.get(Post),
+        comments,
+        earlier.as_deref(),
+        is_newest,
+        &Form::default(),
+    );
     cx.html(&page.into_string())
 }
 
 /// A step may go on in more than one way: each effect here says what comes after it.
 fn add_comment(
-    cx: &mut Cx<
-        Reads<(PostId, CommentForm, Limit)>,
-        Writes<(Comment, Post, Comments)>,
-        Uses<Blog>,
-    >,
+    cx: &mut Cx<Reads<(PostId, CommentForm, Limit)>, Writes<(Comment, Post, Comments)>, Uses<Blog>>,
 ) -> Step {
     let (id, limit) = (*cx.get(PostId), *cx.get(Limit));
     match CommentInput::whole(cx.get(CommentForm)) {
         Ok(comment) => {
             let comment = comments::new(cx.on(Blog), id, &comment);
-            cx.need(comment.into(Comment).then(see_comment))
+            cx.need(comment.then(see_comment))
         }
         Err(_) => {
             let post = posts::by_id(cx.on(Blog), id);
             let comments = comments::newest(cx.on(Blog), id, i64::MAX, limit);
-            cx.need((post.into(Post), comments.into(Comments)).then(show_post_again))
+            cx.need((post, comments).then(show_post_again))
         }
     }
 }
@@ -117,7 +127,8 @@ fn show_post_again(cx: &mut Cx<Reads<(Post, Comments, Limit, CommentForm)>>) -> 
     let faults = CommentInput::whole(form).err().unwrap_or_default();
     let form = Form::again(form, &faults);
     let page = view::post(cx.get(Post), comments, earlier.as_deref(), true, &form);
-    cx.status(Status::UNPROCESSABLE_CONTENT).html(&page.into_string())
+    cx.status(Status::UNPROCESSABLE_CONTENT)
+        .html(&page.into_string())
 }
 
 // A form that was taken in ends with an address to see: to load that again sends nothing again.
@@ -129,7 +140,10 @@ fn see_post(cx: &mut Cx<Reads<Post>>) -> Step {
 
 fn see_comment(cx: &mut Cx<Reads<Comment>>) -> Step {
     let comment = cx.get(Comment);
-    see(cx, &format!("/posts/{}#comment-{}", comment.post_id, comment.id))
+    see(
+        cx,
+        &format!("/posts/{}#comment-{}", comment.post_id, comment.id),
+    )
 }
 
 fn see_index(cx: &mut Cx) -> Step {
@@ -146,5 +160,8 @@ fn style(cx: &mut Cx) -> Step {
 }
 
 fn script(cx: &mut Cx) -> Step {
-    cx.fixed("text/javascript; charset=utf-8", include_bytes!("script.js"))
+    cx.fixed(
+        "text/javascript; charset=utf-8",
+        include_bytes!("script.js"),
+    )
 }

@@ -1,7 +1,6 @@
 //! Posts, as JSON: `/blog/posts` and `/blog/posts/{id}`.
 
-use cutaway::effect::decode::{Many, One};
-use cutaway::effect::{Query, SqliteHandle};
+use cutaway::effect::{Effect, SqliteHandle};
 use cutaway::prelude::*;
 use serde::Serialize;
 
@@ -73,24 +72,27 @@ pub fn check_part(cx: &mut Cx<Reads<PostJson>, Writes<PostInput>>) -> Step {
 
 // Effects are values, so what several routes ask for has a name.
 
-pub fn by_id(blog: SqliteHandle<'_>, id: i64) -> Query<'_, One> {
-    blog.query_one("SELECT * FROM posts WHERE id = ?1").bind(id)
+pub fn by_id(blog: SqliteHandle<'_>, id: i64) -> Effect<'_, Post> {
+    blog.query_one("SELECT * FROM posts WHERE id = ?1")
+        .bind(id)
+        .into(Post)
 }
 
-pub fn newest(blog: SqliteHandle<'_>, before: i64, limit: PageSize) -> Query<'_, Many> {
+pub fn newest(blog: SqliteHandle<'_>, before: i64, limit: PageSize) -> Effect<'_, Posts> {
     blog.query("SELECT * FROM posts WHERE id < ?1 ORDER BY id DESC LIMIT ?2")
         .bind(before)
         .bind(limit.rows())
+        .into(Posts)
 }
 
 pub fn load(cx: &mut Cx<Reads<PostId>, Writes<Post>, Uses<Blog>>) -> Step {
     let id = *cx.get(PostId);
-    cx.need(by_id(cx.on(Blog), id).into(Post))
+    cx.need(by_id(cx.on(Blog), id))
 }
 
 pub fn load_page(cx: &mut Cx<Reads<(Before, Limit)>, Writes<Posts>, Uses<Blog>>) -> Step {
     let (before, limit) = (*cx.get(Before), *cx.get(Limit));
-    cx.need(newest(cx.on(Blog), before, limit).into(Posts))
+    cx.need(newest(cx.on(Blog), before, limit))
 }
 
 pub fn insert(cx: &mut Cx<Reads<PostInput>, Writes<Post>, Uses<Blog>>) -> Step {

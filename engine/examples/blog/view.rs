@@ -234,11 +234,24 @@ fn byline(author: &str, at: &str) -> Markup {
 /// `2026-11-21T10:05:00.000Z` as `21 November 2026, 10:05 UTC`.
 fn time(at: &str) -> Markup {
     const MONTHS: [&str; 12] = [
-        "January", "February", "March", "April", "May", "June", "July", "August", "September",
-        "October", "November", "December",
+        "January",
+        "February",
+        "March",
+        "April",
+        "May",
+        "June",
+        "July",
+        "August",
+        "September",
+        "October",
+        "November",
+        "December",
     ];
     let part = |range| at.get(range).unwrap_or_default();
-    let month = part(5..7).parse().ok().and_then(|month: usize| MONTHS.get(month.wrapping_sub(1)));
+    let month = part(5..7)
+        .parse()
+        .ok()
+        .and_then(|month: usize| MONTHS.get(month.wrapping_sub(1)));
     html! {
         time datetime=(at) {
             (part(8..10).trim_start_matches('0')) " " (month.unwrap_or(&"")) " " (part(0..4)) ", " (part(11..16)) " UTC"

@@ -26,7 +26,8 @@ fn timeless(mut value: Value) -> Value {
 #[test]
 fn a_post_is_written_read_changed_and_deleted() {
     on_every_site(|site| {
-        let input = json!({"title": "First \"light\"", "content": "One\n\ntwo \u{1F30D}", "author": "Ada"});
+        let input =
+            json!({"title": "First \"light\"", "content": "One\n\ntwo \u{1F30D}", "author": "Ada"});
         let response = site.expect(201, post("/blog/posts").json(&input));
         assert_eq!(response.field("location"), Some("/blog/posts/1"));
         let written: Value = serde_json::from_slice(&response.body).unwrap();
@@ -37,7 +38,11 @@ fn a_post_is_written_read_changed_and_deleted() {
         assert_eq!(timeless(written.clone()), expected);
         assert_eq!(written["created_at"], written["updated_at"]);
         assert_eq!(site.json(200, get("/blog/posts/1")), written);
-        assert!(site.expect(200, ask("HEAD", "/blog/posts/1")).body.is_empty());
+        assert!(
+            site.expect(200, ask("HEAD", "/blog/posts/1"))
+                .body
+                .is_empty()
+        );
 
         // A whole new one: who is not named is nobody.
         let input = json!({"title": "Second", "content": "Text"});
@@ -50,10 +55,17 @@ fn a_post_is_written_read_changed_and_deleted() {
         // A part: the rest stays.
         let input = json!({"author": "Grace"});
         let patched = site.json(200, ask("PATCH", "/blog/posts/1").json(&input));
-        assert_eq!((&patched["title"], &patched["author"]), (&json!("Second"), &json!("Grace")));
+        assert_eq!(
+            (&patched["title"], &patched["author"]),
+            (&json!("Second"), &json!("Grace"))
+        );
         assert_eq!(site.json(200, get("/blog/posts/1")), patched);
 
-        assert!(site.expect(204, ask("DELETE", "/blog/posts/1")).body.is_empty());
+        assert!(
+            site.expect(204, ask("DELETE", "/blog/posts/1"))
+                .body
+                .is_empty()
+        );
         for gone in [
             get("/blog/posts/1"),
             ask("HEAD", "/blog/posts/1"),
@@ -82,10 +94,14 @@ fn comments_belong_to_their_post() {
         let response = site.expect(201, post(&at).json(&json!({"content": "Well said."})));
         assert_eq!(response.field("location"), Some(format!("{at}/1").as_str()));
         let written: Value = serde_json::from_slice(&response.body).unwrap();
-        let expected = json!({"id": 1, "post_id": mine, "content": "Well said.", "author": "Anonymous"});
+        let expected =
+            json!({"id": 1, "post_id": mine, "content": "Well said.", "author": "Anonymous"});
         assert_eq!(timeless(written.clone()), expected);
         assert_eq!(site.json(200, get(format!("{at}/1"))), written);
-        assert_eq!(site.json(200, get(format!("/blog/posts/{mine}")))["comment_count"], 1);
+        assert_eq!(
+            site.json(200, get(format!("/blog/posts/{mine}")))["comment_count"],
+            1
+        );
 
         // Under another post it is not there, whatever is asked.
         let elsewhere = format!("/blog/posts/{other}/comments/1");
@@ -96,16 +112,28 @@ fn comments_belong_to_their_post() {
         site.problem(404, ask("DELETE", &elsewhere));
         assert_eq!(site.json(200, get(format!("{at}/1"))), written);
 
-        let patched = site.json(200, ask("PATCH", &format!("{at}/1")).json(&json!({"author": "Bob"})));
-        assert_eq!((&patched["content"], &patched["author"]), (&json!("Well said."), &json!("Bob")));
+        let patched = site.json(
+            200,
+            ask("PATCH", &format!("{at}/1")).json(&json!({"author": "Bob"})),
+        );
+        assert_eq!(
+            (&patched["content"], &patched["author"]),
+            (&json!("Well said."), &json!("Bob"))
+        );
         let put = ask("PUT", &format!("{at}/1")).json(&json!({"content": "On second thought."}));
         let replaced = site.json(200, put);
         assert_eq!(replaced["author"], "Anonymous");
 
         site.expect(204, ask("DELETE", &format!("{at}/1")));
         site.problem(404, get(format!("{at}/1")));
-        assert_eq!(site.json(200, get(format!("/blog/posts/{mine}")))["comment_count"], 0);
-        assert_eq!(site.json(200, get(&at)), json!({"comments": [], "next": null}));
+        assert_eq!(
+            site.json(200, get(format!("/blog/posts/{mine}")))["comment_count"],
+            0
+        );
+        assert_eq!(
+            site.json(200, get(&at)),
+            json!({"comments": [], "next": null})
+        );
 
         // A post takes its comments along.
         site.expect(201, post(&at).json(&input));
@@ -141,7 +169,10 @@ fn lists_come_in_pages_newest_first() {
         }
         let found = pages(site, "posts", "/blog/posts?limit=3");
         assert_eq!(found, [vec![7, 6, 5], vec![4, 3, 2], vec![1]]);
-        assert_eq!(pages(site, "posts", "/blog/posts?limit=7"), [[7, 6, 5, 4, 3, 2, 1]]);
+        assert_eq!(
+            pages(site, "posts", "/blog/posts?limit=7"),
+            [[7, 6, 5, 4, 3, 2, 1]]
+        );
         assert_eq!(pages(site, "posts", "/blog/posts?before=3"), [[2, 1]]);
         assert_eq!(pages(site, "posts", "/blog/posts?before=-5"), [[0_i64; 0]]);
 
@@ -151,7 +182,10 @@ fn lists_come_in_pages_newest_first() {
         }
         let found = pages(site, "comments", "/blog/posts/4/comments?limit=2");
         assert_eq!(found, [vec![5, 4], vec![3, 2], vec![1]]);
-        assert_eq!(pages(site, "comments", "/blog/posts/3/comments"), [[0_i64; 0]]);
+        assert_eq!(
+            pages(site, "comments", "/blog/posts/3/comments"),
+            [[0_i64; 0]]
+        );
 
         for (query, key) in [
             ("limit=0", "limit"),
@@ -162,7 +196,10 @@ fn lists_come_in_pages_newest_first() {
         ] {
             for path in ["/blog/posts", "/blog/posts/4/comments"] {
                 let problem = site.problem(400, get(format!("{path}?{query}")));
-                assert!(problem["detail"].as_str().unwrap().contains(key), "{problem}");
+                assert!(
+                    problem["detail"].as_str().unwrap().contains(key),
+                    "{problem}"
+                );
             }
         }
     });
@@ -187,7 +224,10 @@ fn the_longest_page_there_can_be_is_answered() {
 fn every_fault_of_an_input_is_told_at_once() {
     on_every_site(|site| {
         let id = site.write_post("Post");
-        site.json(201, post(format!("/blog/posts/{id}/comments")).json(&json!({"content": "c"})));
+        site.json(
+            201,
+            post(format!("/blog/posts/{id}/comments")).json(&json!({"content": "c"})),
+        );
         let errors = |site: &mut dyn Site, ask: Ask| {
             let problem = site.problem(422, ask);
             let errors = problem["errors"].as_array().unwrap().iter();
@@ -204,7 +244,10 @@ fn every_fault_of_an_input_is_told_at_once() {
         }
         let found = errors(site, ask("PATCH", "/blog/posts/1").json(&wrong));
         assert_eq!(found, ["/title", "/author", "/colour"]);
-        assert_eq!(errors(site, ask("PATCH", "/blog/posts/1").json(&json!({}))), [""]);
+        assert_eq!(
+            errors(site, ask("PATCH", "/blog/posts/1").json(&json!({}))),
+            [""]
+        );
         for (method, target) in [
             ("POST", "/blog/posts/1/comments"),
             ("PUT", "/blog/posts/1/comments/1"),
@@ -213,11 +256,20 @@ fn every_fault_of_an_input_is_told_at_once() {
             assert_eq!(found, ["/content", "/author", "/colour", "/title"]);
         }
         let patch = ask("PATCH", "/blog/posts/1/comments/1");
-        assert_eq!(errors(site, patch.clone().json(&wrong)), ["/author", "/colour", "/title"]);
+        assert_eq!(
+            errors(site, patch.clone().json(&wrong)),
+            ["/author", "/colour", "/title"]
+        );
         assert_eq!(errors(site, patch.json(&json!({}))), [""]);
         // Nothing of all this was written.
         assert_eq!(site.json(200, get("/blog/posts/1"))["title"], "Post");
-        assert_eq!(site.json(200, get("/blog/posts"))["posts"].as_array().unwrap().len(), 1);
+        assert_eq!(
+            site.json(200, get("/blog/posts"))["posts"]
+                .as_array()
+                .unwrap()
+                .len(),
+            1
+        );
     });
 }
 
@@ -237,7 +289,10 @@ fn a_body_that_is_no_input_is_refused() {
         for (method, target) in WRITES {
             let ask = || ask(method, target);
             site.problem(415, ask());
-            site.problem(415, ask().body("text/plain", r#"{"title": "t", "content": "c"}"#));
+            site.problem(
+                415,
+                ask().body("text/plain", r#"{"title": "t", "content": "c"}"#),
+            );
             site.problem(415, ask().form(&[("title", "t"), ("content", "c")]));
             site.problem(400, ask().body("application/json", ""));
             site.problem(400, ask().body("application/json", r#"{"title": "#));
@@ -245,7 +300,10 @@ fn a_body_that_is_no_input_is_refused() {
             for shape in ["[]", "\"title\"", "null", "7"] {
                 site.problem(422, ask().body("application/json", shape));
             }
-            site.problem(413, ask().body("application/json", vec![b' '; (1 << 20) + 1]));
+            site.problem(
+                413,
+                ask().body("application/json", vec![b' '; (1 << 20) + 1]),
+            );
         }
     });
 }
@@ -253,7 +311,12 @@ fn a_body_that_is_no_input_is_refused() {
 #[test]
 fn an_address_that_is_not_one_is_refused() {
     on_every_site(|site| {
-        for target in ["/blog", "/blog/", "/blog/posts/", "/blog/posts/1/likes", "/blog/authors"] {
+        for target in [
+            "/blog/",
+            "/blog/posts/",
+            "/blog/posts/1/likes",
+            "/blog/authors",
+        ] {
             site.problem(404, get(target));
         }
         for target in [
@@ -265,7 +328,11 @@ fn an_address_that_is_not_one_is_refused() {
         ] {
             site.problem(400, get(target));
         }
-        for target in ["/blog/posts/0", "/blog/posts/-1", "/blog/posts/9223372036854775807"] {
+        for target in [
+            "/blog/posts/0",
+            "/blog/posts/-1",
+            "/blog/posts/9223372036854775807",
+        ] {
             site.problem(404, get(target));
         }
     });
@@ -276,9 +343,21 @@ fn a_method_that_is_not_there_is_refused_with_those_that_are() {
     on_every_site(|site| {
         for (method, target, allowed) in [
             ("PUT", "/blog/posts", "GET, HEAD, POST, OPTIONS"),
-            ("POST", "/blog/posts/1", "GET, HEAD, PUT, PATCH, DELETE, OPTIONS"),
-            ("DELETE", "/blog/posts/1/comments", "GET, HEAD, POST, OPTIONS"),
-            ("POST", "/blog/posts/1/comments/1", "GET, HEAD, PUT, PATCH, DELETE, OPTIONS"),
+            (
+                "POST",
+                "/blog/posts/1",
+                "GET, HEAD, PUT, PATCH, DELETE, OPTIONS",
+            ),
+            (
+                "DELETE",
+                "/blog/posts/1/comments",
+                "GET, HEAD, POST, OPTIONS",
+            ),
+            (
+                "POST",
+                "/blog/posts/1/comments/1",
+                "GET, HEAD, PUT, PATCH, DELETE, OPTIONS",
+            ),
         ] {
             let response = site.expect(405, ask(method, target));
             let mut found: Vec<&str> = response.field("allow").unwrap().split(", ").collect();
@@ -299,7 +378,9 @@ fn another_site_can_make_nobody_write() {
         for refused in [
             write().field("Sec-Fetch-Site", "cross-site"),
             write().field("Sec-Fetch-Site", "same-site"),
-            write().field("Sec-Fetch-Site", "cross-site").field("Origin", "http://blog.test"),
+            write()
+                .field("Sec-Fetch-Site", "cross-site")
+                .field("Origin", "http://blog.test"),
             write().field("Origin", "http://evil.test"),
             write().field("Origin", "http://blog.test.evil.test"),
             write().field("Origin", "http://blog.test:81"),
@@ -312,7 +393,9 @@ fn another_site_can_make_nobody_write() {
         assert_eq!(site.json(200, get("/blog/posts"))["posts"], json!([]));
         for taken in [
             write(),
-            write().field("Sec-Fetch-Site", "same-origin").field("Origin", "http://blog.test"),
+            write()
+                .field("Sec-Fetch-Site", "same-origin")
+                .field("Origin", "http://blog.test"),
             write().field("Sec-Fetch-Site", "none"),
             write().field("Origin", "http://blog.test"),
             write().field("Origin", "https://blog.test"),
@@ -320,7 +403,10 @@ fn another_site_can_make_nobody_write() {
             site.expect(201, taken);
         }
         // To read is free.
-        site.expect(200, get("/blog/posts").field("Sec-Fetch-Site", "cross-site"));
+        site.expect(
+            200,
+            get("/blog/posts").field("Sec-Fetch-Site", "cross-site"),
+        );
     });
 }
 

@@ -49,7 +49,10 @@ fn show_inspection(cx: &mut Cx<Reads<(Damage, Halves)>>) -> Step {
 fn serve() {
     let scratch = std::env::var("TEST_SCRATCH").unwrap();
     let routes = example::routes(Sqlite::open(format!("{scratch}/blog.db")))
-        .get("/inspect", chain(inspect).then(show_inspection).no_deadline())
+        .get(
+            "/inspect",
+            chain(inspect).then(show_inspection).no_deadline(),
+        )
         .build()
         .unwrap();
     let running = Engine::new(routes)
@@ -154,9 +157,15 @@ fn check(address: SocketAddr, acknowledged: &Acknowledged) {
             .iter()
             .map(|comment| comment["id"].as_i64().unwrap())
             .collect();
-        assert!(comments.iter().all(|comment| found.contains(comment)), "{comments:?} of {id}: {found:?}");
+        assert!(
+            comments.iter().all(|comment| found.contains(comment)),
+            "{comments:?} of {id}: {found:?}"
+        );
         // The one that was on its way may have been written without a word.
-        assert!(found.len() <= comments.len() + 1, "{comments:?} of {id}: {found:?}");
+        assert!(
+            found.len() <= comments.len() + 1,
+            "{comments:?} of {id}: {found:?}"
+        );
     }
     for id in &acknowledged.deleted {
         site.problem(404, get(format!("/blog/posts/{id}")));

@@ -46,15 +46,60 @@ fn cases() -> Vec<Case> {
         case("/blog/posts", 200, Reads, get("/blog/posts")),
         case("/blog/posts", 201, Writes, post("/blog/posts").json(&text)),
         case("/blog/posts/{id}", 200, Reads, get("/blog/posts/1")),
-        case("/blog/posts/{id}", 200, Writes, ask("PUT", "/blog/posts/1").json(&text)),
-        case("/blog/posts/{id}", 200, Writes, ask("PATCH", "/blog/posts/1").json(&part)),
-        case("/blog/posts/{id}", 204, Writes, ask("DELETE", "/blog/posts/1")),
-        case("/blog/posts/{id}/comments", 200, Reads, get("/blog/posts/1/comments")),
-        case("/blog/posts/{id}/comments", 201, Writes, post("/blog/posts/1/comments").json(&part)),
-        case("/blog/posts/{id}/comments/{comment_id}", 200, Reads, get("/blog/posts/1/comments/1")),
-        case("/blog/posts/{id}/comments/{comment_id}", 200, Writes, ask("PUT", "/blog/posts/1/comments/1").json(&part)),
-        case("/blog/posts/{id}/comments/{comment_id}", 200, Writes, ask("PATCH", "/blog/posts/1/comments/1").json(&part)),
-        case("/blog/posts/{id}/comments/{comment_id}", 204, Writes, ask("DELETE", "/blog/posts/1/comments/1")),
+        case(
+            "/blog/posts/{id}",
+            200,
+            Writes,
+            ask("PUT", "/blog/posts/1").json(&text),
+        ),
+        case(
+            "/blog/posts/{id}",
+            200,
+            Writes,
+            ask("PATCH", "/blog/posts/1").json(&part),
+        ),
+        case(
+            "/blog/posts/{id}",
+            204,
+            Writes,
+            ask("DELETE", "/blog/posts/1"),
+        ),
+        case(
+            "/blog/posts/{id}/comments",
+            200,
+            Reads,
+            get("/blog/posts/1/comments"),
+        ),
+        case(
+            "/blog/posts/{id}/comments",
+            201,
+            Writes,
+            post("/blog/posts/1/comments").json(&part),
+        ),
+        case(
+            "/blog/posts/{id}/comments/{comment_id}",
+            200,
+            Reads,
+            get("/blog/posts/1/comments/1"),
+        ),
+        case(
+            "/blog/posts/{id}/comments/{comment_id}",
+            200,
+            Writes,
+            ask("PUT", "/blog/posts/1/comments/1").json(&part),
+        ),
+        case(
+            "/blog/posts/{id}/comments/{comment_id}",
+            200,
+            Writes,
+            ask("PATCH", "/blog/posts/1/comments/1").json(&part),
+        ),
+        case(
+            "/blog/posts/{id}/comments/{comment_id}",
+            204,
+            Writes,
+            ask("DELETE", "/blog/posts/1/comments/1"),
+        ),
         case("/", 200, Reads, get("/")),
         case("/new", 200, Nothing, get("/new")),
         case("/posts", 303, Writes, post("/posts").form(&form)),
@@ -62,7 +107,12 @@ fn cases() -> Vec<Case> {
         case("/posts/{id}/edit", 200, Reads, get("/posts/1/edit")),
         case("/posts/{id}", 303, Writes, post("/posts/1").form(&form)),
         case("/posts/{id}/delete", 303, Writes, post("/posts/1/delete")),
-        case("/posts/{id}/comments", 303, Writes, post("/posts/1/comments").form(&form[1..])),
+        case(
+            "/posts/{id}/comments",
+            303,
+            Writes,
+            post("/posts/1/comments").form(&form[1..]),
+        ),
         case("/style.css", 200, Nothing, get("/style.css")),
         case("/script.js", 200, Nothing, get("/script.js")),
     ]
@@ -73,7 +123,10 @@ fn prepared() -> Scratch {
     let scratch = Scratch::new("blog-faults");
     let mut site = SimulatedSite::new(&scratch, 1, FaultPlan::none());
     assert_eq!(site.write_post("Post"), 1);
-    site.expect(201, post("/blog/posts/1/comments").json(&json!({"content": "Comment"})));
+    site.expect(
+        201,
+        post("/blog/posts/1/comments").json(&json!({"content": "Comment"})),
+    );
     site.end();
     scratch
 }
@@ -95,11 +148,18 @@ fn check_error(case: &Case, response: &Response) {
     if case.ask.target.starts_with("/blog/") {
         response.problem();
     } else {
-        assert_eq!(response.field("content-type"), Some("text/html; charset=utf-8"));
+        assert_eq!(
+            response.field("content-type"),
+            Some("text/html; charset=utf-8")
+        );
         assert!(response.text().starts_with("<!DOCTYPE html>"));
     }
     let is_to_retry = response.status == 503;
-    assert_eq!(response.field("retry-after").is_some(), is_to_retry, "{case:?}");
+    assert_eq!(
+        response.field("retry-after").is_some(),
+        is_to_retry,
+        "{case:?}"
+    );
 }
 
 #[test]
@@ -115,7 +175,7 @@ fn every_route_has_a_case() {
     let expected: Vec<(Method, &str)> = cases
         .iter()
         .map(|case| {
-            let method = Method::of(case.ask.method.as_bytes()).unwrap();
+            let method = Method::from_name(case.ask.method.as_bytes()).unwrap();
             (method, case.pattern)
         })
         .collect();
@@ -201,7 +261,10 @@ fn no_fault_makes_an_answer_that_nobody_meant() {
             let mut site = SimulatedSite::new(&scratch, seed, plan);
             let response = site.ask(&case.ask);
             if response.status != case.status {
-                assert!([500, 503, 504].contains(&response.status), "{case:?}: {response:?}");
+                assert!(
+                    [500, 503, 504].contains(&response.status),
+                    "{case:?}: {response:?}"
+                );
                 assert!(case.touch != Touch::Nothing, "{case:?}: {response:?}");
                 check_error(&case, &response);
             }

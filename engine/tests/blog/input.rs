@@ -12,7 +12,9 @@ fn fields(value: Value) -> Fields {
 }
 
 fn told(faults: Vec<Fault>) -> Vec<(String, String)> {
-    let told = faults.into_iter().map(|fault| (fault.pointer, fault.detail));
+    let told = faults
+        .into_iter()
+        .map(|fault| (fault.pointer, fault.detail));
     told.collect()
 }
 
@@ -35,7 +37,8 @@ fn part_of_post(value: Value, expected: &[(&str, &str)]) {
 
 #[test]
 fn a_post_is_taken_without_the_space_around_it() {
-    let fields = fields(json!({"title": "  A title ", "content": "\tone\r\ntwo\n", "author": " Ada"}));
+    let fields =
+        fields(json!({"title": "  A title ", "content": "\tone\r\ntwo\n", "author": " Ada"}));
     let post = PostInput::whole(&fields).unwrap();
     assert_eq!(post.title, Some("A title"));
     assert_eq!(post.content, Some("one\r\ntwo"));
@@ -59,7 +62,10 @@ fn nobody_has_to_give_a_name() {
 
 #[test]
 fn every_fault_is_told_at_once() {
-    whole_post(json!({}), &[("/title", "is missing"), ("/content", "is missing")]);
+    whole_post(
+        json!({}),
+        &[("/title", "is missing"), ("/content", "is missing")],
+    );
     whole_post(
         json!({"title": 5, "content": " ", "author": null, "a/b~c": 1}),
         &[
@@ -91,7 +97,10 @@ fn every_fault_is_told_at_once() {
 fn a_text_has_its_bounds() {
     let post = |title: String, content: String| json!({"title": title, "content": content});
     // Characters are counted, not bytes, and a line end is one however it is sent.
-    whole_post(post("é".repeat(200), "\r\n".repeat(1) + &"a\r\n".repeat(5_000)), &[]);
+    whole_post(
+        post("é".repeat(200), "\r\n".repeat(1) + &"a\r\n".repeat(5_000)),
+        &[],
+    );
     whole_post(
         post("é".repeat(201), "a".repeat(10_001)),
         &[

@@ -93,13 +93,19 @@ fn many_at_once_are_all_served_and_nothing_saved_is_lost() {
         assert_eq!(post["title"], title.as_str());
         assert_eq!(post["comment_count"], *comment_count);
         let comments: Value = site.json(200, get(format!("/blog/posts/{id}/comments")));
-        assert_eq!(comments["comments"].as_array().unwrap().len(), *comment_count);
+        assert_eq!(
+            comments["comments"].as_array().unwrap().len(),
+            *comment_count
+        );
     }
     let total = format!("{} posts", saved.len());
     assert!(site.page(200, get("/")).contains(&total), "{total}");
     drop(site);
     for stats in server.stop_all() {
         assert_eq!(stats.reply_count[5], 0, "{stats:?}");
-        assert_eq!(stats.missed_count + stats.expired_count + stats.timed_out_count, 0);
+        assert_eq!(
+            stats.missed_count + stats.expired_count + stats.timed_out_count,
+            0
+        );
     }
 }

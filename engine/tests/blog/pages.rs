@@ -27,7 +27,11 @@ fn a_visitor_writes_changes_and_deletes_a_post() {
             contains(&form, &format!(r#"id="{name}" name="{name}""#));
         }
 
-        let fields = [("title", "Hello"), ("content", "one\r\n\r\ntwo"), ("author", "")];
+        let fields = [
+            ("title", "Hello"),
+            ("content", "one\r\n\r\ntwo"),
+            ("author", ""),
+        ];
         assert_eq!(site.sent_on(post("/posts").form(&fields)), "/posts/1");
         let page = site.page(200, get("/posts/1"));
         contains(&page, "<h1>Hello</h1>");
@@ -41,7 +45,11 @@ fn a_visitor_writes_changes_and_deletes_a_post() {
         let form = site.page(200, get("/posts/1/edit"));
         contains(&form, r#"value="Hello""#);
         contains(&form, "\none\r\n\r\ntwo</textarea>");
-        let fields = [("title", "Hello again"), ("content", "three"), ("author", "Ada")];
+        let fields = [
+            ("title", "Hello again"),
+            ("content", "three"),
+            ("author", "Ada"),
+        ];
         assert_eq!(site.sent_on(post("/posts/1").form(&fields)), "/posts/1");
         contains(&site.page(200, get("/posts/1")), "<h1>Hello again</h1>");
         assert_eq!(site.json(200, get("/blog/posts/1"))["author"], "Ada");
@@ -69,17 +77,24 @@ fn a_visitor_comments() {
         let comments = format!("{at}/comments");
         for number in 1..=3 {
             let text = format!("Comment number {number}");
-            let sent_on = site.sent_on(post(&comments).form(&[("content", &text), ("author", "Bob")]));
+            let sent_on =
+                site.sent_on(post(&comments).form(&[("content", &text), ("author", "Bob")]));
             assert_eq!(sent_on, format!("{at}#comment-{number}"));
         }
         let page = site.page(200, get(&at));
         contains(&page, "3 comments");
         let place = |number| page.find(&format!("Comment number {number}")).unwrap();
-        assert!(place(1) < place(2) && place(2) < place(3), "a conversation is read downwards");
+        assert!(
+            place(1) < place(2) && place(2) < place(3),
+            "a conversation is read downwards"
+        );
 
         let page = site.page(200, get(format!("{at}?limit=2")));
         lacks(&page, "Comment number 1");
-        contains(&page, &format!(r#"href="{at}?before=2&amp;limit=2#comments""#));
+        contains(
+            &page,
+            &format!(r#"href="{at}?before=2&amp;limit=2#comments""#),
+        );
         let page = site.page(200, get(format!("{at}?before=2&limit=2")));
         contains(&page, "Comment number 1");
         lacks(&page, "Comment number 2");
@@ -111,11 +126,18 @@ fn a_form_with_faults_comes_back_as_it_was() {
     on_every_site(|site| {
         let id = site.write_post("Post");
         for target in ["/posts".to_owned(), format!("/posts/{id}")] {
-            let fields = [("title", " "), ("content", "Much text."), ("author", "Somebody")];
+            let fields = [
+                ("title", " "),
+                ("content", "Much text."),
+                ("author", "Somebody"),
+            ];
             let form = site.page(422, post(&target).form(&fields));
             contains(&form, &format!(r#"action="{target}""#));
             contains(&form, "Title must not be blank.");
-            contains(&form, r#"aria-invalid="true" aria-describedby="title-fault""#);
+            contains(
+                &form,
+                r#"aria-invalid="true" aria-describedby="title-fault""#,
+            );
             contains(&form, "Much text.</textarea>");
             contains(&form, r#"value="Somebody""#);
             contains(&form, r#"role="alert""#);
@@ -132,7 +154,13 @@ fn a_form_with_faults_comes_back_as_it_was() {
         contains(&page, "<h1>Post</h1>");
         contains(&page, "Comment must not be blank.");
         contains(&page, r#"value="Bob""#);
-        assert_eq!(site.json(200, get("/blog/posts"))["posts"].as_array().unwrap().len(), 1);
+        assert_eq!(
+            site.json(200, get("/blog/posts"))["posts"]
+                .as_array()
+                .unwrap()
+                .len(),
+            1
+        );
         assert_eq!(site.json(200, get("/blog/posts/1"))["comment_count"], 0);
     });
 }
@@ -143,8 +171,12 @@ fn a_body_that_is_no_form_is_refused() {
         site.write_post("Post");
         for target in ["/posts", "/posts/1", "/posts/1/comments"] {
             site.page(415, post(target));
-            site.page(415, post(target).json(&json!({"title": "t", "content": "c"})));
-            let latin = post(target).body("application/x-www-form-urlencoded", "title=%FF&content=c");
+            site.page(
+                415,
+                post(target).json(&json!({"title": "t", "content": "c"})),
+            );
+            let latin =
+                post(target).body("application/x-www-form-urlencoded", "title=%FF&content=c");
             site.page(400, latin);
         }
     });
@@ -153,12 +185,20 @@ fn a_body_that_is_no_form_is_refused() {
 #[test]
 fn every_text_is_escaped() {
     on_every_site(|site| {
-        let fields = [("title", HOSTILE), ("content", HOSTILE), ("author", HOSTILE)];
+        let fields = [
+            ("title", HOSTILE),
+            ("content", HOSTILE),
+            ("author", HOSTILE),
+        ];
         site.sent_on(post("/posts").form(&fields));
         site.sent_on(post("/posts/1/comments").form(&fields[1..]));
         // With a fault, so that the form shows what was sent.
         let long = "a".repeat(201);
-        let faulty = [("title", long.as_str()), ("content", HOSTILE), ("author", HOSTILE)];
+        let faulty = [
+            ("title", long.as_str()),
+            ("content", HOSTILE),
+            ("author", HOSTILE),
+        ];
         let title = [("title", HOSTILE), ("author", HOSTILE)];
         for page in [
             site.page(200, get("/")),
@@ -190,7 +230,11 @@ fn errors_are_pages_for_people_and_problems_for_programs() {
         let refused = site.page(403, post("/posts").field("Sec-Fetch-Site", "cross-site"));
         contains(&refused, "another site");
         let response = site.expect(405, Ask::new("PUT", "/posts/1"));
-        assert!(response.field("allow").is_some_and(|allow| allow.contains("POST")));
+        assert!(
+            response
+                .field("allow")
+                .is_some_and(|allow| allow.contains("POST"))
+        );
         contains(response.text(), "<h1>Method Not Allowed</h1>");
         site.problem(404, get("/blog/nowhere"));
         site.problem(405, Ask::new("PUT", "/blog/posts"));
@@ -210,6 +254,9 @@ fn a_browser_is_told_what_a_page_may_do() {
         assert_eq!(style.field("content-type"), Some("text/css; charset=utf-8"));
         contains(style.text(), "prefers-color-scheme: dark");
         let script = site.expect(200, get("/script.js"));
-        assert_eq!(script.field("content-type"), Some("text/javascript; charset=utf-8"));
+        assert_eq!(
+            script.field("content-type"),
+            Some("text/javascript; charset=utf-8")
+        );
     });
 }

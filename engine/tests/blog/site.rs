@@ -90,7 +90,12 @@ pub trait Site {
     /// Asks, and makes sure of the status.
     fn expect(&mut self, status: u16, ask: Ask) -> Response {
         let response = self.ask(&ask);
-        assert_eq!(response.status, status, "{ask:?}\n{response:?}\n{}", response.text());
+        assert_eq!(
+            response.status,
+            status,
+            "{ask:?}\n{response:?}\n{}",
+            response.text()
+        );
         response
     }
 
@@ -105,7 +110,11 @@ pub trait Site {
     fn page(&mut self, status: u16, ask: Ask) -> String {
         let response = self.expect(status, ask);
         let content_type = response.field("content-type");
-        assert_eq!(content_type, Some("text/html; charset=utf-8"), "{response:?}");
+        assert_eq!(
+            content_type,
+            Some("text/html; charset=utf-8"),
+            "{response:?}"
+        );
         response.text().to_owned()
     }
 
@@ -182,7 +191,8 @@ impl SimulatedSite {
     /// Asks, and is gone so long after; nobody looks at an answer.
     pub fn leave_after(&mut self, ask: &Ask, micros: u64) {
         self.client.send(&ask.bytes());
-        self.simulation.run_for(std::time::Duration::from_micros(micros));
+        self.simulation
+            .run_for(std::time::Duration::from_micros(micros));
         self.client.reset();
     }
 
@@ -209,7 +219,10 @@ impl Site for SimulatedSite {
                 return response;
             }
         }
-        panic!("no answer to {ask:?}; so far {:?}", String::from_utf8_lossy(&self.unread));
+        panic!(
+            "no answer to {ask:?}; so far {:?}",
+            String::from_utf8_lossy(&self.unread)
+        );
     }
 }
 
