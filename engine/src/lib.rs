@@ -30,6 +30,7 @@
 
 #[expect(dead_code, reason = "configuration is to read what limits do not")]
 mod bound;
+pub mod chains;
 pub mod ctx;
 pub mod effect;
 mod error;

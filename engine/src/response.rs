@@ -13,7 +13,7 @@ use crate::http::Status;
 use crate::http::encode::{FieldName, FieldValue};
 use crate::step::{Done, Failure, Step};
 
-pub use problem::{Renderer, problem};
+pub use problem::{Problem, Renderer, problem};
 
 /// Making the response. Each of these ends the pipeline when it is returned; what was made before in
 /// the same request is replaced.
@@ -281,10 +281,21 @@ impl Output {
     }
 
     /// Makes this the response to a failure. The fields that steps added stay.
-    pub(crate) fn fail(&mut self, renderer: Renderer, failure: &Failure) {
-        self.status = Some(failure.kind().status());
-        let content_type = problem::render(renderer, failure, self.start(problem::PROBLEM_JSON));
-        self.content_type = Some(content_type);
+    ///
+    /// # Errors
+    /// The renderer has panicked; the response is a 500 with fixed content.
+    pub(crate) fn fail(
+        &mut self,
+        renderer: Renderer,
+        problem: &Problem<'_>,
+    ) -> Result<(), Failure> {
+        let rendered = problem::render(renderer, problem, self.start(problem::PROBLEM_JSON));
+        self.status = Some(match &rendered {
+            Ok(_) => problem.status(),
+            Err(panic) => panic.kind().status(),
+        });
+        self.content_type = Some(rendered?);
+        Ok(())
     }
 
     /// Forgets the response, keeps the buffers unless one response has made them giants.

@@ -17,6 +17,7 @@ use cutaway_scheduler::{Clock, Nanos};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use crate::ctx::IdSource;
 use crate::effect::Settings;
 use crate::effect::sqlite::{Seat, SqliteEffects, SqliteJob};
 use crate::error::Error;
@@ -158,6 +159,7 @@ impl Engine {
         let address = listeners[0]
             .local_addr()
             .map_err(|error| Error::Listen { address, error })?;
+        let seed = cutaway_reactor::process_seed();
         let mut handles = Vec::with_capacity(count);
         for (index, (listener, effects)) in listeners.into_iter().zip(effects).enumerate() {
             let berth = Berth {
@@ -169,6 +171,7 @@ impl Engine {
                 routes: Arc::clone(&routes),
                 effects,
                 recorder: exporter.recorder(index as u16, &config),
+                ids: IdSource::new(seed, index as u16),
             };
             handles.push(start_shard(berth, reporter.clone())?);
         }
@@ -333,6 +336,7 @@ struct Berth {
     routes: Arc<BuiltRoutes>,
     effects: Vec<SqliteEffects<ThreadPort<SqliteJob>>>,
     recorder: Recorder,
+    ids: IdSource,
 }
 
 impl Berth {
@@ -358,6 +362,7 @@ impl Berth {
             self.routes,
             self.effects,
             self.recorder,
+            self.ids,
         );
         Ok(Shard::new(ring, core, &[listener]))
     }

@@ -36,6 +36,7 @@ pub mod join;
 pub mod planted;
 pub mod port;
 pub mod ring;
+mod seed;
 pub mod sim;
 pub mod ticket;
 #[expect(unsafe_code, reason = "lends memory to the kernel")]
@@ -52,6 +53,7 @@ pub use port::{Finished, Handler, Outcome, Publish, WorkerPort};
 pub use ring::{
     Completion, Errno, Lease, ListenerId, Owner, Received, Ring, RingStats, SendBuffer, Socket,
 };
+pub use seed::process_seed;
 pub use ticket::Ticket;
 pub use uring::{ListenerOptions, Uring, UringError, UringOptions, listen};
 pub use waker::Waker;

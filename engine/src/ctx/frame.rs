@@ -22,17 +22,19 @@
 //!    for `C`; so index and type of every place it uses agree by 1.
 //! 4. A bit of `present` is set if and only if the slot at its place holds an initialised value. It
 //!    is written once: no value changes or moves until `end`.
-//! 5. What a value borrows as `'r` lives until `end`: the arena is not reset and no result buffer
-//!    leaves `results` earlier, and a buffer's bytes do not move with the buffer. `'r` is chosen by
-//!    the frame and unknown to a step (`for<'r>`), so nothing with `'r` gets out of a step.
-//! 6. Values that are dropped are `'static` and linked in `owned` from their write on; each is
-//!    unlinked before it is dropped. Values that borrow are never dropped.
+//! 5. What a value borrows as `'r` lives until `exit`, and unless it is an owned value until `end`:
+//!    the arena is not reset and no result buffer leaves `results` earlier, and a buffer's bytes do
+//!    not move with the buffer. `'r` is chosen by the frame and unknown to a step (`for<'r>`), so
+//!    nothing with `'r` gets out of a step but into the frame.
+//! 6. Values that are dropped are `'static` and owed to `endings` from their write on. Values that
+//!    borrow are never dropped. `exit` forgets every value and every effect before it drops the
+//!    first, so that nothing reads what was dropped or what borrows from it; callbacks run earlier.
 //! 7. An `Expected` pairs a place with the filler of that place's slot; it stays in the frame whose
 //!    plan it came from, and is forgotten at `end`.
 
+mod ending;
 mod plan;
 
-use std::alloc::Layout;
 use std::any::TypeId;
 use std::cell::{Cell, Ref, RefCell, RefMut};
 use std::marker::PhantomData;
@@ -41,16 +43,20 @@ use std::panic::{self, AssertUnwindSafe};
 use std::ptr::NonNull;
 
 use super::arena::{Arena, OwnedArena};
+use super::exit::Exit;
+use super::id::Identity;
 use super::list::sealed::Member;
 use super::list::{Clauses, SlotList};
 use super::request::Request;
 use super::slot::{Slot, Store, Value};
 use crate::effect::{Answer, Decode, EffectRecord, ResultBuffer};
-use crate::response::Output;
+use crate::response::{Output, Problem, Renderer};
 use crate::step::Failure;
 
+pub(super) use ending::cell_layout;
 pub(crate) use plan::{Access, FRAME_BYTES_MAX, Plan, PlanBuilder, PlanRefusal, SLOTS_MAX};
 
+use ending::{Endings, value_offset};
 use plan::{Place, PlanId};
 
 /// The values of one request, and what its steps leave for the shard.
@@ -61,7 +67,8 @@ pub(crate) struct Frame {
     begun: Option<Begun>,
     present: Cell<u64>,
     marks: Cell<Marks>,
-    owned: Cell<Option<NonNull<Link>>>,
+    endings: Endings,
+    pub(super) identity: Identity,
     need: Cell<Option<KeptEffect>>,
     results: Vec<ResultBuffer>,
     output: RefCell<Output>,
@@ -97,7 +104,8 @@ impl Frame {
             begun: None,
             present: Cell::new(0),
             marks: Cell::new(Marks::default()),
-            owned: Cell::new(None),
+            endings: Endings::default(),
+            identity: Identity::default(),
             need: Cell::new(None),
             results: Vec::with_capacity(RESULTS_KEPT),
             output: RefCell::new(Output::default()),
@@ -204,39 +212,64 @@ impl Frame {
         self.output.borrow()
     }
 
-    pub(crate) fn output_mut(&mut self) -> &mut Output {
-        self.output.get_mut()
-    }
-
     /// Whether a request is in the frame.
     pub(crate) fn is_begun(&self) -> bool {
         self.begun.is_some()
     }
 
-    /// Ends the request: drops what is owned, each value once, whatever their drops do; hands the
-    /// result buffers back; forgets the rest. Does nothing on an ended frame.
+    /// The request in the frame.
+    pub(crate) fn request(&self) -> Option<&Request<'_>> {
+        // SAFETY: by 2 and 5 it is there until `end`, which takes the frame mutably.
+        (self.begun).map(|begun| unsafe { begun.request.cast::<Request<'_>>().as_ref() })
+    }
+
+    /// The request's id, where a step has asked for it.
+    pub(crate) fn known_id(&self) -> Option<&str> {
+        let is_known = self.identity.is_asked();
+        is_known.then(|| self.identity.text(self.request(), self.arena.arena()))
+    }
+
+    /// Makes the response to a failure.
+    ///
+    /// # Errors
+    /// The renderer has panicked: the response is a 500 now, and this says why.
+    pub(crate) fn fail(&self, renderer: Renderer, failure: &Failure) -> Result<(), Failure> {
+        let (request, arena) = (self.request(), self.arena.arena());
+        let problem = Problem::new(failure, request, &self.identity, arena);
+        self.output.borrow_mut().fail(renderer, &problem)
+    }
+
+    /// Whether there is a callback to run or a value to drop.
+    #[inline]
+    pub(crate) fn owes_exit(&self) -> bool {
+        !self.endings.is_empty()
+    }
+
+    /// Runs the callbacks and drops what is owned, each once, whatever they do. The slots are empty
+    /// then; the request and the response stay until `end`.
+    pub(crate) fn exit(&mut self, exit: &mut Exit) {
+        self.present.set(0);
+        self.marks.set(Marks::default());
+        self.need.set(None);
+        // SAFETY: by 5 what callbacks borrow is alive. No window is open on a frame that is taken
+        // mutably, and by 6 nothing of the frame speaks of its values any more.
+        unsafe { self.endings.run(exit) };
+    }
+
+    /// Ends the request: its exit, where it has had none; hands the result buffers back; forgets the
+    /// rest. Does nothing on an ended frame.
     pub(crate) fn end(&mut self, recycle: impl FnMut(ResultBuffer)) {
-        self.drop_owned();
+        if self.owes_exit() {
+            self.exit(&mut Exit::cancelled());
+        }
         self.begun = None;
         self.present.set(0);
         self.marks.set(Marks::default());
         self.need.set(None);
+        self.identity.forget();
         self.output.get_mut().clear();
         self.arena.reset();
         self.results.drain(..).for_each(recycle);
-    }
-
-    fn drop_owned(&mut self) {
-        while let Some(link) = self.owned.get() {
-            // SAFETY: by 6 a linked value is there, its link included.
-            let Link { next, drop } = *unsafe { link.as_ref() };
-            self.owned.set(next);
-            // SAFETY: by 6 the value is initialised, and no longer linked it is not dropped again.
-            let dropped = panic::catch_unwind(AssertUnwindSafe(|| unsafe { drop(link) }));
-            if let Err(payload) = dropped {
-                discard(payload);
-            }
-        }
     }
 
     #[inline]
@@ -267,15 +300,9 @@ impl Frame {
             // SAFETY: by 1 aligned and large enough; by 4 nothing is there that a write would leak.
             unsafe { at.write(value) };
             if S::Store::IS_DROPPED {
-                let link = cell.cast::<Link>();
-                let first = Link {
-                    next: self.owned.get(),
-                    drop: drop_linked::<Value<'r, S>>,
-                };
-                // SAFETY: invariant 1; a cell that is dropped begins with its link, see
-                // `cell_layout`.
-                unsafe { link.write(first) };
-                self.owned.set(Some(link));
+                // SAFETY: by 1 the cell is laid out for `S`; by 4 nothing writes it again before
+                // `exit`, and the arena is reset after it only.
+                unsafe { self.endings.owe_drop::<S>(cell) };
             }
             self.present.set(self.present.get() | bit);
         } else {
@@ -298,7 +325,9 @@ impl Frame {
 
 impl Drop for Frame {
     fn drop(&mut self) {
-        self.drop_owned();
+        if self.owes_exit() {
+            self.exit(&mut Exit::cancelled());
+        }
     }
 }
 
@@ -405,6 +434,17 @@ impl<'r, C> Window<'r, C> {
         unsafe { begun.request.cast::<Request<'r>>().as_ref() }
     }
 
+    /// The request's id.
+    pub(crate) fn request_id(&self) -> &'r str {
+        self.frame.identity.ask(self.request(), self.arena())
+    }
+
+    /// Takes on a callback for the request's exit.
+    pub(crate) fn on_exit<F: FnOnce(&Exit) + 'r>(&self, callback: F) {
+        // SAFETY: by 5 what `'r` names lasts until `exit`, which neither `end` nor a drop leaves out.
+        unsafe { self.frame.endings.owe_call(self.arena(), callback) };
+    }
+
     pub(crate) fn output(&self) -> RefMut<'_, Output> {
         self.frame.output.borrow_mut()
     }
@@ -469,49 +509,6 @@ where
     // SAFETY: the caller's promise.
     unsafe { frame.write::<S>(begun.base, place, value) };
     Ok(())
-}
-
-/// The memory of a slot: its value, behind a link where it is dropped.
-pub(super) const fn cell_layout<S: Slot>() -> Layout {
-    if S::Store::IS_DROPPED {
-        Layout::new::<Linked<Value<'static, S>>>()
-    } else {
-        Layout::new::<Value<'static, S>>()
-    }
-}
-
-/// Where in its memory a slot's value begins.
-const fn value_offset<S: Slot>() -> usize {
-    if S::Store::IS_DROPPED {
-        mem::offset_of!(Linked<Value<'static, S>>, value)
-    } else {
-        0
-    }
-}
-
-/// What stands before a value that is dropped.
-///
-/// A list instead of a table of drops: routes whose slots need no drop pay nothing, values go in the
-/// reverse order of their writes, and the end of a request needs no route.
-#[derive(Clone, Copy)]
-struct Link {
-    next: Option<NonNull<Link>>,
-    drop: unsafe fn(NonNull<Link>),
-}
-
-#[repr(C)]
-struct Linked<V> {
-    link: Link,
-    value: V,
-}
-
-/// # Safety
-/// `link` begins a `Linked<V>` with an initialised value that nobody uses again.
-unsafe fn drop_linked<V>(link: NonNull<Link>) {
-    // SAFETY: the caller's promise; the value lies inside what `link` begins.
-    let value = unsafe { link.byte_add(mem::offset_of!(Linked<V>, value)) }.cast::<V>();
-    // SAFETY: the caller's promise.
-    unsafe { value.drop_in_place() };
 }
 
 /// Drops the payload of a panic, whose own drop may panic.

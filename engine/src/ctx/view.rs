@@ -1,6 +1,7 @@
 //! What a step sees of its request.
 
 use super::arena::Arena;
+use super::exit::Exit;
 use super::frame::Window;
 use super::list::{Clauses, Readable, Usable, Writable};
 use super::request::Request;
@@ -87,6 +88,62 @@ impl<'r, A, B, C> Cx<'r, A, B, C> {
     #[inline]
     pub fn request(&self) -> &'r Request<'r> {
         self.window.request()
+    }
+
+    /// The request's id: what the client sent as `X-Request-Id`, where that is a token of at most 128
+    /// bytes; else 32 hexadecimal digits that no other request of this process has, nor, but for a
+    /// chance of 2^-64, one of another process.
+    ///
+    /// A failure's problem+json and the request's timeline name it once it was asked for. The chain
+    /// [`request_id`](crate::chains::request_id) sends it back to the client.
+    ///
+    /// ```
+    /// use cutaway::prelude::*;
+    ///
+    /// fn whoami(cx: &mut Cx) -> Step {
+    ///     let id = cx.request_id();
+    ///     cx.text(id)
+    /// }
+    ///
+    /// let tested = cutaway::testing::get("/").field("X-Request-Id", "7f3a").run(whoami);
+    /// assert_eq!(tested.response().body().as_slice(), b"7f3a");
+    /// ```
+    ///
+    /// # Complexity
+    /// Looks through the request's fields with each call. A request that does not ask pays nothing.
+    pub fn request_id(&self) -> &'r str {
+        self.window.request_id()
+    }
+
+    /// Runs `callback` once when the request's own code is over, however that comes: answered, failed,
+    /// panicked, past its deadline, or with its client gone. It may take along what borrows from the
+    /// request.
+    ///
+    /// ```
+    /// use cutaway::prelude::*;
+    /// use cutaway::ctx::ExitKind;
+    ///
+    /// fn watch(cx: &mut Cx) {
+    ///     let path = cx.request().path();
+    ///     cx.on_exit(move |exit| {
+    ///         if exit.kind() == ExitKind::ClientGone {
+    ///             eprintln!("nobody waited for {path}");
+    ///         }
+    ///     });
+    /// }
+    /// ```
+    ///
+    /// A panic in it is caught and makes the request's reply a 500, as a panic in a step does.
+    ///
+    /// # Ordering
+    /// The last one registered runs first, all of them before a value of the request is dropped, and
+    /// that before the reply is encoded: whether the client gets it is not known yet. A value whose
+    /// drop panics afterwards still changes the reply to a 500.
+    ///
+    /// # Complexity
+    /// Its captures are moved into the request's arena.
+    pub fn on_exit(&mut self, callback: impl FnOnce(&Exit) + 'r) {
+        self.window.on_exit(callback);
     }
 
     /// A path parameter, percent-decoded; bytes that are not UTF-8 become `U+FFFD`.

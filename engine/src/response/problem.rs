@@ -3,28 +3,100 @@
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
 
-use crate::ctx::discard;
+use crate::ctx::id::Identity;
+use crate::ctx::{Arena, Request, discard};
+use crate::http::Status;
 use crate::http::encode::FieldValue;
 use crate::step::Failure;
 
 /// Renders the failure of a request: writes the content and says its media type. One serves all
 /// routes; [`problem`] is the default, `Routes::renderer` replaces it.
 ///
-/// One that fails or panics is answered for with fixed bytes.
-pub type Renderer = fn(&Failure, &mut Vec<u8>) -> io::Result<&'static str>;
-
-/// Renders `{"type":"about:blank","title":…,"status":…,"detail":…}`.
+/// One that fails is answered for with fixed bytes; one that panics too, and the reply is a 500 then.
 ///
-/// The detail is missing where the failure's words are not meant for clients.
+/// ```
+/// use std::io::{self, Write};
+///
+/// use cutaway::prelude::*;
+/// use cutaway::response::{Problem, problem};
+///
+/// /// A page for browsers, problem+json for everybody else.
+/// fn page(failed: &Problem<'_>, out: &mut Vec<u8>) -> io::Result<&'static str> {
+///     let accept = failed.request().and_then(|request| request.field("Accept"));
+///     if !accept.is_some_and(|types| types.starts_with(b"text/html")) {
+///         return problem(failed, out);
+///     }
+///     write!(out, "<h1>{}</h1>", failed.status().reason())?;
+///     Ok("text/html; charset=utf-8")
+/// }
+///
+/// let routes = Routes::new().renderer(page);
+/// ```
+pub type Renderer = fn(&Problem<'_>, &mut Vec<u8>) -> io::Result<&'static str>;
+
+/// A failed request, as a [`Renderer`] sees it.
+#[derive(Clone, Copy)]
+pub struct Problem<'a> {
+    failure: &'a Failure,
+    request: Option<&'a Request<'a>>,
+    identity: &'a Identity,
+    arena: &'a Arena,
+}
+
+impl<'a> Problem<'a> {
+    pub(crate) fn new(
+        failure: &'a Failure,
+        request: Option<&'a Request<'a>>,
+        identity: &'a Identity,
+        arena: &'a Arena,
+    ) -> Problem<'a> {
+        Problem {
+            failure,
+            request,
+            identity,
+            arena,
+        }
+    }
+
+    /// Why it failed. Only what [is public](Failure::is_public) is meant for the client.
+    pub fn failure(&self) -> &'a Failure {
+        self.failure
+    }
+
+    /// The status of the reply.
+    pub fn status(&self) -> Status {
+        self.failure.kind().status()
+    }
+
+    /// The request; none where it could not be read as one.
+    pub fn request(&self) -> Option<&'a Request<'a>> {
+        self.request
+    }
+
+    /// The request's id, as [`Cx::request_id`](crate::Cx::request_id) gives it.
+    pub fn request_id(&self) -> &'a str {
+        self.identity.text(self.request, self.arena)
+    }
+
+    /// Whether a step has asked for the id: who did not, cannot do anything with it.
+    pub fn is_request_id_known(&self) -> bool {
+        self.identity.is_asked()
+    }
+}
+
+/// Renders `{"type":"about:blank","title":…,"status":…,"detail":…,"request_id":…}`.
+///
+/// The detail is missing where the failure's words are not meant for clients, the id where no step
+/// has asked for it.
 ///
 /// # Errors
 /// Never.
 ///
 /// # Source
-/// <https://www.rfc-editor.org/rfc/rfc9457#section-3.1>
-pub fn problem(failure: &Failure, out: &mut Vec<u8>) -> io::Result<&'static str> {
+/// <https://www.rfc-editor.org/rfc/rfc9457#section-3.1>; the id is an extension by section 3.2.
+pub fn problem(problem: &Problem<'_>, out: &mut Vec<u8>) -> io::Result<&'static str> {
     use io::Write as _;
-    let status = failure.kind().status();
+    let (failure, status) = (problem.failure(), problem.status());
     write!(
         out,
         r#"{{"type":"about:blank","title":"{}","status":{}"#,
@@ -38,29 +110,41 @@ pub fn problem(failure: &Failure, out: &mut Vec<u8>) -> io::Result<&'static str>
             &format_args!("{} {}", failure.what(), failure.key()),
         )?;
     }
+    if problem.is_request_id_known() {
+        out.extend_from_slice(br#","request_id":"#);
+        serde_json::to_writer(&mut *out, problem.request_id())?;
+    }
     out.push(b'}');
     Ok(PROBLEM_JSON.as_str())
 }
 
 /// Renders with what falls back.
-pub(crate) fn render(
+///
+/// # Errors
+/// The renderer has panicked; the fixed bytes stand in `out`.
+pub(super) fn render(
     renderer: Renderer,
-    failure: &Failure,
+    problem: &Problem<'_>,
     out: &mut Vec<u8>,
-) -> FieldValue<'static> {
-    let rendered = panic::catch_unwind(AssertUnwindSafe(|| renderer(failure, out)));
-    match rendered {
+) -> Result<FieldValue<'static>, Failure> {
+    let rendered = panic::catch_unwind(AssertUnwindSafe(|| renderer(problem, &mut *out)));
+    let panic = match rendered {
         Ok(Ok(content_type)) => {
             if let Some(content_type) = FieldValue::new(content_type) {
-                return content_type;
+                return Ok(content_type);
             }
+            None
         }
-        Ok(Err(_)) => {}
-        Err(payload) => discard(payload),
-    }
+        Ok(Err(_)) => None,
+        Err(payload) => {
+            let failure = Failure::panic("renderer", &*payload);
+            discard(payload);
+            Some(failure)
+        }
+    };
     out.clear();
     out.extend_from_slice(FALLBACK);
-    PROBLEM_JSON
+    panic.map_or(Ok(PROBLEM_JSON), Err)
 }
 
 pub(super) const PROBLEM_JSON: FieldValue<'static> = super::constant("application/problem+json");

@@ -1,5 +1,6 @@
 use super::*;
 use crate::prelude::*;
+use crate::response::Problem;
 use crate::route::Found;
 
 resource!(Blog: Sqlite);
@@ -349,8 +350,8 @@ fn a_fallback_stands_behind_all_before_chains() {
 
 #[test]
 fn a_mounts_renderer_is_its_own() {
-    fn words(failure: &crate::Failure, out: &mut Vec<u8>) -> std::io::Result<&'static str> {
-        out.extend_from_slice(failure.what().as_bytes());
+    fn words(problem: &Problem<'_>, out: &mut Vec<u8>) -> std::io::Result<&'static str> {
+        out.extend_from_slice(problem.failure().what().as_bytes());
         Ok("text/plain")
     }
     let inner = || Routes::new().get("/", chain(hello));

@@ -16,6 +16,7 @@ use super::request::{Phase, Request};
 use super::spare::SpareBuffers;
 use super::stats::ShardStats;
 use super::table::Table;
+use crate::ctx::IdSource;
 use crate::effect::sqlite::{SqliteEffects, SqliteJob};
 use crate::http::date::{ImfFixdate, imf_fixdate};
 use crate::http::{FieldSpan, Method, Version};
@@ -83,6 +84,7 @@ pub(crate) struct Core<B: Backend> {
     date_until: Nanos,
     pub(super) dirty: Vec<Ticket>,
     pub(super) sequence: u64,
+    pub(super) ids: IdSource,
     pub(super) drain_until: Option<Nanos>,
     pub(super) stats: ShardStats,
 
@@ -105,6 +107,7 @@ impl<B: Backend> Core<B> {
         routes: Arc<BuiltRoutes>,
         effects: Vec<SqliteEffects<B::Port<SqliteJob>>>,
         recorder: Recorder,
+        ids: IdSource,
     ) -> Core<B> {
         let reading = clock.now();
         let fields = Vec::with_capacity(limits.fields_max);
@@ -127,6 +130,7 @@ impl<B: Backend> Core<B> {
             date_until: Nanos::ZERO,
             dirty: Vec::with_capacity(AT_ONCE_COUNT),
             sequence: 0,
+            ids,
             drain_until: None,
             stats: ShardStats::default(),
             fields,

@@ -41,13 +41,15 @@ impl<B: Backend> Core<B> {
             Some(index) => {
                 let _ = request.context.fail(routes.route(index), failure);
             }
-            None => request.context.refuse(routes.renderer(), &failure),
+            None => request.context.refuse(routes.renderer(), failure),
         }
         self.answer(ticket, kind);
     }
 
     /// Encodes a request's response into its connection, or behind the replies it waits for; then
     /// ends the request. Its arena is free again before a byte has left.
+    ///
+    /// Where something of the user's has panicked, that is the answer, whatever `kind` says.
     pub(super) fn answer(&mut self, ticket: Ticket, kind: MarkKind) {
         self.refresh_date();
         let is_draining = self.drain_until.is_some();
@@ -60,14 +62,20 @@ impl<B: Backend> Core<B> {
             return;
         };
 
+        if request.context.owes_exit() {
+            let routes = Rc::clone(&self.routes);
+            request.exit(&routes, kind);
+        }
+        // `which` says something only of a panic: the step.
+        let (kind, step) = match request.context.panic_count() {
+            0 => (kind, 0),
+            count => {
+                self.stats.panic_count += u64::from(count);
+                (MarkKind::Panicked, request.context.step() as u8)
+            }
+        };
         let response = request.context.response();
         let status = response.status();
-        // `which` says something only of a panic: the step.
-        let step = if kind == MarkKind::Panicked {
-            request.context.step() as u8
-        } else {
-            0
-        };
         request
             .timeline
             .stamp(kind, self.reading, step, u64::from(status.code()));
@@ -173,6 +181,11 @@ impl<B: Backend> Core<B> {
             return;
         };
         self.stats.cancelled_count += 1;
+        if request.context.owes_exit() {
+            let routes = Rc::clone(&self.routes);
+            request.exit(&routes, ending.mark());
+        }
+        self.stats.panic_count += u64::from(request.context.panic_count());
         let timeline = std::mem::take(&mut request.timeline);
         self.recorder
             .abandon(&timeline, &request.exchange(0), ending, now);
@@ -293,9 +306,9 @@ impl<B: Backend> Core<B> {
         if self.requests.is_full() {
             return None;
         }
-        let arena_bytes = self.limits.arena_bytes;
+        let (arena_bytes, ids) = (self.limits.arena_bytes, self.ids);
         let spare = self.spare_requests.pop();
-        Some(spare.unwrap_or_else(|| Box::new(Request::new(connection, arena_bytes))))
+        Some(spare.unwrap_or_else(|| Box::new(Request::new(connection, arena_bytes, ids))))
     }
 
     /// Puts a request into the table and into its connection's order of replies.

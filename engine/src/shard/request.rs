@@ -4,11 +4,13 @@ use cutaway_reactor::Ticket;
 use cutaway_scheduler::{ClassId, Nanos, TimerKey};
 
 use super::connection::Arrival;
-use crate::ctx::Context;
+use crate::ctx::{Context, ExitKind, IdSource};
 use crate::effect::ResultBuffer;
 use crate::effect::sqlite::{JobHandle, SqlFinished};
 use crate::http::{Head, Method, Version};
-use crate::timeline::{Exchange, MarkKind, Timeline};
+use crate::routes::BuiltRoutes;
+use crate::step::Route;
+use crate::timeline::{Exchange, MarkKind, Timeline, Why};
 
 /// Where a request stands between its transitions.
 #[derive(Debug)]
@@ -59,9 +61,9 @@ pub(super) struct Request {
 
 impl Request {
     /// A slot that has held nothing yet.
-    pub fn new(connection: Ticket, arena_bytes: usize) -> Request {
+    pub fn new(connection: Ticket, arena_bytes: usize, ids: IdSource) -> Request {
         Request {
-            context: Context::with_capacity(arena_bytes),
+            context: Context::with_ids(arena_bytes, ids),
             timeline: Timeline::new(),
             connection,
             phase: Phase::Ready,
@@ -122,6 +124,7 @@ impl Request {
 
     fn forget(&mut self, connection: Ticket, sequence: u64, started_at: Nanos, is_traced: bool) {
         self.timeline.start(started_at, is_traced);
+        self.context.number(sequence);
         self.connection = connection;
         self.phase = Phase::Ready;
         self.route = None;
@@ -131,6 +134,22 @@ impl Request {
         self.sequence = sequence;
         self.allow.clear();
         self.path.clear();
+    }
+
+    /// Ends what the user's code has in it, while a panic in that can still become the reply.
+    pub fn exit(&mut self, routes: &BuiltRoutes, kind: MarkKind) {
+        let kind = match kind {
+            MarkKind::Answered => ExitKind::Done,
+            MarkKind::Refused => ExitKind::Refused,
+            MarkKind::Expired => ExitKind::Expired,
+            MarkKind::ClientGone => ExitKind::ClientGone,
+            MarkKind::Cancelled => ExitKind::Cancelled,
+            _ if self.context.panic_count() > 0 => ExitKind::Panicked,
+            _ => ExitKind::Failed,
+        };
+        let route = self.route.map(|index| routes.route(index));
+        let renderer = route.map_or(routes.renderer(), Route::renderer);
+        self.context.exit(renderer, kind);
     }
 
     /// Ends its context and gives each result buffer back to the resource it came from.
@@ -153,6 +172,12 @@ impl Request {
             status,
             deadline: self.deadline,
             slow_after: self.slow_after,
+            id: self.context.known_id(),
+            why: (self.context.failure()).map(|failure| Why {
+                what: failure.what(),
+                key: failure.key(),
+            }),
+            has_panicked: self.context.panic_count() > 0,
         }
     }
 }

@@ -18,7 +18,6 @@ struct Watch<'w, C> {
     reading: Nanos,
     /// When the turn's quantum is spent.
     pause_at: Nanos,
-    has_panicked: bool,
 }
 
 impl<C: Clock> StepObserver for Watch<'_, C> {
@@ -29,14 +28,10 @@ impl<C: Clock> StepObserver for Watch<'_, C> {
     }
 
     #[inline]
-    fn step_end(&mut self, step: u16, end: StepEnd) -> Go {
+    fn step_end(&mut self, step: u16, _: StepEnd) -> Go {
         self.reading = self.clock.now();
-        if end == StepEnd::Panicked {
-            self.has_panicked = true;
-        } else {
-            self.timeline
-                .stamp(MarkKind::StepEnd, self.reading, step as u8, 0);
-        }
+        self.timeline
+            .stamp(MarkKind::StepEnd, self.reading, step as u8, 0);
         if self.reading >= self.pause_at {
             Go::Pause
         } else {
@@ -81,7 +76,6 @@ impl<B: Backend> Core<B> {
             clock: &self.clock,
             reading: self.reading,
             pause_at,
-            has_panicked: false,
         };
         let outcome = match std::mem::replace(&mut request.phase, Phase::Ready) {
             Phase::Resuming(finished) => match finished.result {
@@ -98,27 +92,19 @@ impl<B: Backend> Core<B> {
                 request.context.run(route, &mut watch)
             }
         };
-        let has_panicked = watch.has_panicked;
         self.reading = watch.reading;
-        self.stats.panic_count += u64::from(has_panicked);
-        // Late is late, whatever the step has made of it.
-        if self.reading > popped.deadline {
+        // Late is late, whatever the step has made of it; but a panic stays one.
+        if self.reading > popped.deadline && request.context.panic_count() == 0 {
             self.stats.missed_count += 1;
             let failure = Failure::new(
                 Fail::Timeout,
                 "step",
                 route.step_name(request.context.step()),
             );
-            let kind = if has_panicked {
-                MarkKind::Panicked
-            } else {
-                MarkKind::Expired
-            };
-            return self.answer_failure(ticket, kind, failure);
+            return self.answer_failure(ticket, MarkKind::Expired, failure);
         }
         match outcome {
             Outcome::Done => self.answer(ticket, MarkKind::Answered),
-            Outcome::Failed(_) if has_panicked => self.answer(ticket, MarkKind::Panicked),
             Outcome::Failed(_) => self.answer(ticket, MarkKind::Failed),
             Outcome::Need => self.park(ticket),
             Outcome::Paused => self.queue_again(ticket),

@@ -38,7 +38,8 @@ pub struct ShardStats {
     pub timed_out_count: u64,
     /// Requests cancelled because their connection broke.
     pub cancelled_count: u64,
-    /// Steps that panicked (500).
+    /// Panics in steps, extractors, decoders, renderers, callbacks and drops of values (500 each, or
+    /// several in one request).
     pub panic_count: u64,
     /// Job results that nobody waited for any more.
     pub late_result_count: u64,

@@ -191,7 +191,8 @@ pub enum Cause {
     Step,
     /// An error that a step or an effect ran into: the words are for the trace.
     Error,
-    /// A step panicked: `what` is its name, the key its message, both for the trace.
+    /// Something of the program's panicked: `what` is the name of the step, of the slot whose value
+    /// was dropped, of the callback, or `renderer`; the key is the message. Both are for the trace.
     Panic,
     /// A step broke its contract: `what` is its name, the key the slot. A mistake of the program
     /// that every request meets, so it is shown wherever it happens.
@@ -224,11 +225,11 @@ impl Failure {
 
     /// A 500 for a panic.
     #[cold]
-    pub(crate) fn panic(step: &'static str, payload: &(dyn std::any::Any + Send)) -> Failure {
+    pub(crate) fn panic(what: &'static str, payload: &(dyn std::any::Any + Send)) -> Failure {
         let message = (payload.downcast_ref::<&'static str>().copied())
             .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
             .unwrap_or("a payload that is no text");
-        Failure::of(Cause::Panic, Fail::Internal, step, Key::copied(message))
+        Failure::of(Cause::Panic, Fail::Internal, what, Key::copied(message))
     }
 
     fn of(cause: Cause, kind: Fail, what: &'static str, key: Key) -> Failure {

@@ -321,7 +321,7 @@ impl Context {
             Ok(Err(failure)) => self.fail(route, failure),
             Err(payload) => {
                 observer.step_end(self.at, StepEnd::Panicked);
-                self.fail_by_panic(route, payload)
+                self.fail_in_step(route, payload)
             }
         }
     }
@@ -342,7 +342,7 @@ impl Context {
         let outcome = match decoded {
             Ok(Ok(())) => return Ok(()),
             Ok(Err(failure)) => self.fail(route, failure),
-            Err(payload) => self.fail_by_panic(route, payload),
+            Err(payload) => self.fail_in_step(route, payload),
         };
         match outcome {
             Outcome::Failed(failure) => Err(failure),
@@ -366,11 +366,12 @@ impl Context {
         self.run(route, observer)
     }
 
+    /// A panic in the step, or in what belongs to it: an extractor, a decoder.
     #[cold]
-    fn fail_by_panic(&mut self, route: &Route, payload: Box<dyn std::any::Any + Send>) -> Outcome {
+    fn fail_in_step(&mut self, route: &Route, payload: Box<dyn std::any::Any + Send>) -> Outcome {
         let failure = Failure::panic(route.step_name(self.at), &*payload);
         discard(payload);
-        self.fail(route, failure)
+        self.fail_by_panic(route, failure)
     }
 }
 

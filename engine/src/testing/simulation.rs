@@ -34,6 +34,7 @@ pub use cutaway_reactor::sim::{
     ClientEnd, Fault, FaultCounts, FaultPlan, SimClient, SimConfig, SimNet, Simulated, Stream,
 };
 
+use crate::ctx::IdSource;
 use crate::effect::Settings;
 use crate::effect::sqlite::OpenError;
 use crate::limits::Limits;
@@ -116,6 +117,8 @@ impl Simulation {
     ) -> Result<Simulation, OpenError> {
         let SimulationOptions { limits, jobs_max } = options;
         let routes: Arc<BuiltRoutes> = routes.into();
+        let mut id_draws = Stream::new(config.seed, ID_SALT);
+        let id_seed = [id_draws.draw(), id_draws.draw()];
         let net = SimNet::new(config);
         let listener = net.listen();
         let mut effects = Vec::new();
@@ -132,7 +135,8 @@ impl Simulation {
             },
         );
         let vain_turns_max = VAIN_TURNS_MAX + limits.requests_max.min(1024);
-        let core = Core::new(net.clock(), limits, routes, effects, recorder);
+        let ids = IdSource::new(id_seed, 0);
+        let core = Core::new(net.clock(), limits, routes, effects, recorder, ids);
         let mut shard: Shard<Simulated> = Shard::new(net.ring(), core, &[listener]);
         shard.ring_mut().heartbeat(Some(HEARTBEAT));
         Ok(Simulation {
@@ -371,6 +375,9 @@ impl Names for Nameless {
         None
     }
 }
+
+/// The stream of a seed that ids of requests are drawn from.
+const ID_SALT: u64 = 0x1d;
 
 /// As on the host.
 const HEARTBEAT: Nanos = Nanos::from_millis(1);

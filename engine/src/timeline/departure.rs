@@ -103,6 +103,21 @@ pub struct Exchange<'a> {
     /// The length of time from which it counts as slow; [`half_of`] its deadline unless its route
     /// says otherwise.
     pub slow_after: Nanos,
+    /// Its id; none where nobody has asked for it.
+    pub id: Option<&'a str>,
+    /// Why it has failed; none where it did not.
+    pub why: Option<Why<'a>>,
+    /// Whether something of the program's has panicked in it.
+    pub has_panicked: bool,
+}
+
+/// A failure in the program's own words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Why<'a> {
+    /// What it is about: a word of the program's, or a step's name.
+    pub what: &'static str,
+    /// Which one of those, or a message.
+    pub key: &'a str,
 }
 
 /// Half of a relative deadline: the default of what counts as slow. Never, where there is none.
@@ -125,7 +140,8 @@ pub enum Ending {
 }
 
 impl Ending {
-    pub(super) const fn mark(self) -> MarkKind {
+    /// The mark that says so.
+    pub const fn mark(self) -> MarkKind {
         match self {
             Ending::Written => MarkKind::WriteLast,
             Ending::ClientGone => MarkKind::ClientGone,

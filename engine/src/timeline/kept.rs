@@ -2,7 +2,7 @@
 
 use cutaway_scheduler::Nanos;
 
-use crate::timeline::departure::Departure;
+use crate::timeline::departure::{Departure, Why};
 use crate::timeline::law::{Tiling, Violation, law};
 use crate::timeline::mark::{Mark, MarkKind, Stage};
 use crate::timeline::{StageSums, Timeline};
@@ -38,6 +38,9 @@ pub struct KeptRecord {
     marks_len: u8,
     path: [u8; KeptRecord::PATH_BYTES_MAX],
     marks: [Mark; KeptRecord::MARKS_MAX],
+    id: Text<128>,
+    why_what: &'static str,
+    why_key: Text<64>,
 }
 
 impl KeptRecord {
@@ -65,6 +68,9 @@ impl KeptRecord {
             marks_len: 0,
             path: [0; KeptRecord::PATH_BYTES_MAX],
             marks: [Mark::new(MarkKind::ReadFirst, 0, 0, 0); KeptRecord::MARKS_MAX],
+            id: Text::EMPTY,
+            why_what: "",
+            why_key: Text::EMPTY,
         }
     }
 
@@ -82,6 +88,19 @@ impl KeptRecord {
     /// The marks; empty where only the totals were kept.
     pub fn marks(&self) -> &[Mark] {
         &self.marks[..usize::from(self.marks_len)]
+    }
+
+    /// The request's id; empty where nobody has asked for it.
+    pub fn id(&self) -> &str {
+        self.id.as_str()
+    }
+
+    /// Why it has failed; none where it did not, and where only the totals were kept.
+    pub fn why(&self) -> Option<Why<'_>> {
+        (!self.why_what.is_empty()).then(|| Why {
+            what: self.why_what,
+            key: self.why_key.as_str(),
+        })
     }
 
     /// The request's whole time.
@@ -123,6 +142,13 @@ impl KeptRecord {
         self.path_len = u32::try_from(path.len()).unwrap_or(u32::MAX);
     }
 
+    pub(super) fn name(&mut self, id: Option<&str>, why: Option<Why<'_>>) {
+        self.id = Text::cut(id.unwrap_or_default());
+        let why = why.unwrap_or(Why { what: "", key: "" });
+        self.why_what = why.what;
+        self.why_key = Text::cut(why.key);
+    }
+
     pub(super) fn label(&mut self, departure: &Departure, shard: u16) {
         self.shard = shard;
         self.request_id = departure.request_id;
@@ -135,6 +161,33 @@ impl KeptRecord {
         self.sums = departure.sums;
         self.reasons = departure.reasons;
         self.overflow_count = departure.overflow_count;
+    }
+}
+
+/// A short text, inline; what does not fit is cut off between characters.
+#[derive(Clone, Copy, Debug)]
+struct Text<const BYTES_MAX: usize> {
+    len: u8,
+    bytes: [u8; BYTES_MAX],
+}
+
+impl<const BYTES_MAX: usize> Text<BYTES_MAX> {
+    const EMPTY: Self = Text {
+        len: 0,
+        bytes: [0; BYTES_MAX],
+    };
+
+    fn cut(text: &str) -> Self {
+        let len = text.floor_char_boundary(text.len().min(BYTES_MAX));
+        let mut cut = Text::EMPTY;
+        cut.bytes[..len].copy_from_slice(&text.as_bytes()[..len]);
+        cut.len = len as u8;
+        cut
+    }
+
+    fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.bytes[..usize::from(self.len)])
+            .expect("a text is cut between characters")
     }
 }
 
@@ -153,7 +206,7 @@ impl KeepReasons {
     pub const DEADLINE_MISSED: KeepReasons = KeepReasons(1 << 2);
     /// It was answered with a 5xx.
     pub const SERVER_ERROR: KeepReasons = KeepReasons(1 << 3);
-    /// A step panicked.
+    /// A step panicked, or something else of the program's.
     pub const PANICKED: KeepReasons = KeepReasons(1 << 4);
     /// The client had gone before the reply had.
     pub const CLIENT_GONE: KeepReasons = KeepReasons(1 << 5);

@@ -322,7 +322,7 @@ impl Walk {
     fn pair(&self, index: usize, mark: Mark) -> Result<(), Violation> {
         let kind = mark.kind();
         let expected = match (kind, self.last.kind()) {
-            (MarkKind::StepEnd | MarkKind::Panicked, _) => self.last.which(),
+            (MarkKind::StepEnd, _) => self.last.which(),
             (MarkKind::Submitted, MarkKind::Submitted) => self.last.which().wrapping_add(1),
             (MarkKind::Submitted, _) => 0,
             _ => return Ok(()),

@@ -184,7 +184,8 @@ pub enum MarkKind {
     Failed,
     /// Its deadline has passed. `argument`: the status.
     Expired,
-    /// A step panicked. `which`: the step; `argument`: the status.
+    /// Something of the program's panicked: a step, or what belongs to the request without being
+    /// one. `which`: the step the request was at; `argument`: the status.
     Panicked,
     /// The reply's head and small content stand in an output buffer. `argument`: their bytes.
     Encoded,
@@ -360,6 +361,16 @@ const UNENCODED: KindSet = LIVE
     .without(MarkKind::Released)
     .without(MarkKind::WriteFirst);
 
+/// What may stand before a panic is the answer: a step that panics has ended, and nothing else was
+/// answered.
+const UNDECIDED: KindSet = UNENCODED
+    .without(MarkKind::StepStart)
+    .without(MarkKind::Answered)
+    .without(MarkKind::Refused)
+    .without(MarkKind::Failed)
+    .without(MarkKind::Expired)
+    .without(MarkKind::Panicked);
+
 /// The longest time a mark can hold.
 const SINCE_START_NS_MAX: u64 = (1 << 48) - 1;
 
@@ -392,7 +403,7 @@ static TABLE: [Row; 31] = {
         row(Refused,       "refused",        UNANSWERED,     Enters(Encode),     UNENCODED.without(Refused)),
         row(Failed,        "failed",         UNANSWERED,     Enters(Encode),     UNENCODED.without(Failed)),
         row(Expired,       "expired",        UNANSWERED,     Enters(Encode),     UNENCODED.without(Expired)),
-        row(Panicked,      "panicked",       &[Run],         Enters(Encode),     after(&[StepStart])),
+        row(Panicked,      "panicked",       UNANSWERED,     Enters(Encode),     UNDECIDED),
         row(Encoded,       "encoded",        &[Encode],      Enters(Hold),       after(&[Answered, Refused, Failed, Expired, Panicked])),
         row(Released,      "released",       &[Hold],        Enters(Write),      after(&[Encoded])),
         row(WriteFirst,    "write first",    &[Write],       Enters(Write),      after(&[Released])),

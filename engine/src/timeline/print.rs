@@ -17,6 +17,7 @@ use std::fmt::{self, Write};
 
 use cutaway_scheduler::Nanos;
 
+use crate::timeline::departure::Why;
 use crate::timeline::kept::{KeepReasons, KeptRecord};
 use crate::timeline::mark::{Mark, MarkKind, Stage};
 use crate::timeline::span::{Span, SpanKind, spans};
@@ -97,6 +98,9 @@ impl Page<'_> {
             record.shard,
             record.request_id
         )?;
+        if !record.id().is_empty() {
+            write!(self.out, "id {}  ", record.id())?;
+        }
         match record.status {
             0 => write!(self.out, "no reply")?,
             status => write!(
@@ -202,8 +206,10 @@ impl Page<'_> {
         Ok(())
     }
 
-    /// How it ended, where it did not end well.
+    /// How it ended, where it did not end well, and why it failed. The words may be a client's: they
+    /// are written with escapes.
     fn write_ending(&mut self) -> fmt::Result {
+        let mut why = self.record.why();
         for mark in self.record.marks() {
             let what = match mark.kind() {
                 MarkKind::Refused => "refused",
@@ -216,7 +222,11 @@ impl Page<'_> {
             };
             let at = Length(mark.since_start().as_u64()).to_string();
             let (dim, plain, red) = (self.paint.dim(), self.paint.plain(), self.paint.red());
-            writeln!(self.out, "{dim}{at:>10}{plain}  {red}{what}{plain}")?;
+            write!(self.out, "{dim}{at:>10}{plain}  {red}{what}{plain}")?;
+            if let Some(Why { what, key }) = why.take() {
+                write!(self.out, ": {what} {key:?}")?;
+            }
+            self.out.push('\n');
         }
         Ok(())
     }

@@ -15,7 +15,7 @@ use crate::timeline::departure::{Departure, Ending, Exchange};
 use crate::timeline::exporter::Ringer;
 use crate::timeline::kept::{KeepReasons, KeptRecord};
 use crate::timeline::law::{Violation, law};
-use crate::timeline::mark::{Mark, MarkKind};
+use crate::timeline::mark::Mark;
 
 /// Decides which requests are kept, and hands them to the exporter. One a shard.
 ///
@@ -101,9 +101,9 @@ impl Recorder {
             if cfg!(debug_assertions) {
                 uphold(law(timeline.tiling()), timeline.marks());
             }
-            self.judge(&mut departure, timeline);
+            self.judge(&mut departure, timeline, exchange.has_panicked);
             if !departure.reasons.is_empty() {
-                self.keep_marks(&mut departure, timeline, exchange.path);
+                self.keep_marks(&mut departure, timeline, exchange);
             }
         }
         departure
@@ -141,7 +141,7 @@ impl Recorder {
             .reasons
             .add(KeepReasons::CANCELLED, ending == Ending::Cancelled);
         if departure.kept.is_none() {
-            self.keep_marks(&mut departure, timeline, exchange.path);
+            self.keep_marks(&mut departure, timeline, exchange);
         }
         departure.charge(timeline.stage(), at);
         departure.mark(ending.mark(), at);
@@ -154,13 +154,7 @@ impl Recorder {
     }
 
     /// The reasons that can be known once the reply is encoded.
-    fn judge(&mut self, departure: &mut Departure, timeline: &Timeline) {
-        let panicked = || {
-            timeline
-                .marks()
-                .iter()
-                .any(|mark| mark.kind() == MarkKind::Panicked)
-        };
+    fn judge(&mut self, departure: &mut Departure, timeline: &Timeline, has_panicked: bool) {
         let reasons = &mut departure.reasons;
         reasons.add(KeepReasons::ALL, self.mode == TraceMode::All);
         reasons.add(KeepReasons::SERVER_ERROR, departure.status >= 500);
@@ -169,18 +163,23 @@ impl Recorder {
             timeline.summed_until() > departure.deadline,
         );
         reasons.add(KeepReasons::MARK_OVERFLOW, departure.overflow_count > 0);
-        // A panic answers 500, so that only those need be looked through.
-        reasons.add(KeepReasons::PANICKED, departure.status >= 500 && panicked());
+        reasons.add(KeepReasons::PANICKED, has_panicked);
         let total = timeline.summed_until().since(timeline.started_at());
         reasons.add(KeepReasons::SLOW, total > departure.slow_after);
         self.stats.overflow_count += u64::from(departure.overflow_count);
     }
 
-    fn keep_marks(&mut self, departure: &mut Departure, timeline: &Timeline, path: &[u8]) {
+    fn keep_marks(
+        &mut self,
+        departure: &mut Departure,
+        timeline: &Timeline,
+        exchange: &Exchange<'_>,
+    ) {
         let Some(mut record) = self.pool.pop() else {
             return;
         };
-        record.fill(timeline, path);
+        record.fill(timeline, exchange.path);
+        record.name(exchange.id, exchange.why);
         departure.kept = Some(record);
     }
 

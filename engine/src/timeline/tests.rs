@@ -113,7 +113,7 @@ fn may_be_missing(marks: &[Mark], index: usize) -> bool {
     let leaves_from_anywhere = |mark: &Mark| {
         matches!(
             mark.kind(),
-            Refused | Failed | Expired | ClientGone | Cancelled
+            Refused | Failed | Expired | Panicked | ClientGone | Cancelled
         )
     };
     let is_resumed = marks[index..].iter().any(|mark| mark.kind() == Resumed);
@@ -419,12 +419,18 @@ fn durations_are_pairs_of_marks() {
 fn a_duration_that_is_cut_off_ends_there() {
     let timeline = run(&[
         &PLAIN[..6],
-        &[(StepStart, 0, 1), (Panicked, 0, 40), (Encoded, 0, 2)],
+        &[
+            (StepStart, 0, 1),
+            (StepEnd, 0, 40),
+            (Submitted, 0, 3),
+            (Panicked, 0, 7),
+            (Encoded, 0, 2),
+        ],
     ]
     .concat());
     assert_eq!(law(timeline.tiling()), Ok(()));
-    let step = spans(timeline.marks()).find(|span| span.kind == SpanKind::Step);
-    assert_eq!(step.map(|span| span.len_ns()), Some(40));
+    let effect = spans(timeline.marks()).find(|span| span.kind == SpanKind::Effect);
+    assert_eq!(effect.map(|span| span.len_ns()), Some(7));
 }
 
 /// A legal path, drawn from a grammar written apart from the table of kinds.
@@ -511,8 +517,11 @@ fn leave_early(kinds: &mut Vec<(MarkKind, u8)>, (share, how): (u8, u8)) {
         (0, _) => kinds.push((ClientGone, 0)),
         (1, _) => kinds.push((Cancelled, 0)),
         (_, _) if is_encoded => kinds.push((ClientGone, 0)),
-        (2, Some((StepStart, step))) => {
-            kinds.push((Panicked, step));
+        (2, last) if last.is_none_or(|(kind, _)| kind != Answered) => {
+            // A step that panics has ended; whatever else panics does so between steps.
+            let step = last.filter(|(kind, _)| *kind == StepStart);
+            kinds.extend(step.map(|(_, step)| (StepEnd, step)));
+            kinds.push((Panicked, 0));
             kinds.extend(reply);
         }
         (3, _) => {

@@ -15,6 +15,7 @@ const ISLANDS: &[&str] = &[
     "reactor/src/worker/spsc.rs",
     "engine/src/ctx/arena.rs",
     "engine/src/ctx/frame.rs",
+    "engine/src/ctx/frame/ending.rs",
     "engine/src/effect/sqlite/connection.rs",
     "engine/src/effect/sqlite/memory.rs",
     "engine/src/shard/host.rs",

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use proptest::prelude::*;
 
 use super::*;
-use crate::ctx::{Reads, Writes};
+use crate::ctx::{ExitKind, Reads, Writes};
 use crate::http::{Method, Span};
 use crate::route::Params;
 use crate::slot;
@@ -115,7 +115,9 @@ const NUMBERS: u64 = 200;
 enum Operation {
     Put { slot: usize, number: u64 },
     Get { slot: usize },
+    OnExit { number: u64 },
     Move,
+    Exit,
     End,
 }
 
@@ -124,7 +126,9 @@ fn operation() -> impl Strategy<Value = Operation> {
     prop_oneof![
         4 => (slot.clone(), 0..NUMBERS).prop_map(|(slot, number)| Operation::Put { slot, number }),
         4 => slot.prop_map(|slot| Operation::Get { slot }),
+        2 => (0..NUMBERS).prop_map(|number| Operation::OnExit { number }),
         1 => Just(Operation::Move),
+        1 => Just(Operation::Exit),
         1 => Just(Operation::End),
     ]
 }
@@ -133,6 +137,7 @@ fn operation() -> impl Strategy<Value = Operation> {
 #[derive(Default)]
 struct Twin {
     values: Vec<(usize, u64, Box<dyn Any>)>,
+    callbacks: Vec<Box<dyn FnOnce()>>,
     is_put_twice: bool,
 }
 
@@ -151,13 +156,31 @@ impl Twin {
         number
     }
 
-    fn end(&mut self) {
+    /// How many panics there were.
+    fn exit(&mut self) -> u32 {
+        let mut panic_count = 0;
+        while let Some(callback) = self.callbacks.pop() {
+            panic_count += u32::from(caught(callback).is_none());
+        }
         while let Some((.., value)) = self.values.pop() {
-            caught(|| drop(value));
+            panic_count += u32::from(caught(|| drop(value)).is_none());
         }
         self.is_put_twice = false;
+        panic_count
     }
 }
+
+/// A callback that says that it has run and with what, and panics for numbers divisible by seven.
+fn callback<'r>(text: &'r str, loud: Loud) -> impl FnOnce() + 'r {
+    move || {
+        let number: u64 = text.parse().unwrap();
+        assert_eq!(number, loud.number);
+        loud.drops.borrow_mut().push(CALLED + number);
+    }
+}
+
+/// What tells a callback's call from the drop of what it has captured.
+const CALLED: u64 = 1_000;
 
 fn caught<T>(run: impl FnOnce() -> T) -> Option<T> {
     panic::catch_unwind(AssertUnwindSafe(run)).ok()
@@ -190,20 +213,41 @@ fn check(operations: &[Operation]) -> Result<(), TestCaseError> {
                     expected.map(|number| if slot == NOTHING { 0 } else { number })
                 );
             }
+            Operation::OnExit { number } => {
+                let loud = loud(number, &drops);
+                frame.enter::<AllClauses, _>(&access, |window| {
+                    let text = window.arena().format(format_args!("{number}"));
+                    let run = callback(text, loud);
+                    window.on_exit(move |_| run());
+                });
+                let twins = self::loud(number, &twin_drops);
+                (twin.callbacks).push(Box::new(move || callback(&number.to_string(), twins)()));
+            }
+            Operation::Exit => {
+                let mut exit = Exit::new(ExitKind::Done, Some(crate::http::Status::OK), None);
+                frame.exit(&mut exit);
+                let is_panic = exit.kind() == ExitKind::Panicked;
+                prop_assert_eq!(is_panic, exit.failure().is_some());
+                let (_, panic_count) = exit.into_parts();
+                prop_assert_eq!(is_panic, panic_count > 0);
+                prop_assert_eq!(panic_count, twin.exit());
+                prop_assert!(!frame.owes_exit());
+                prop_assert_eq!(&*drops.borrow(), &*twin_drops.borrow());
+            }
             Operation::Move => {
                 let moved = *frame;
                 frame = Box::new(moved);
             }
             Operation::End => {
                 frame.end(drop);
-                twin.end();
+                twin.exit();
                 prop_assert_eq!(&*drops.borrow(), &*twin_drops.borrow());
                 begin(&mut frame, &plan);
             }
         }
     }
     drop(frame);
-    twin.end();
+    twin.exit();
     prop_assert_eq!(&*drops.borrow(), &*twin_drops.borrow());
     Ok(())
 }
@@ -224,6 +268,53 @@ proptest! {
     ) {
         check(&operations)?;
     }
+}
+
+#[test]
+fn a_callback_may_use_what_was_put_after_it() {
+    slot!(Later<'r>: Cell<Option<&'r Loud>>);
+    type Both = (Reads<(Later, Counted)>, Writes<(Later, Counted)>, ());
+    let drops = Drops::default();
+    let (plan, access) = plan_of::<Both>();
+    let mut frame = Frame::with_capacity(64);
+    begin(&mut frame, &plan);
+    frame.enter::<Both, _>(&access, |window| {
+        let later = window.put::<Later, _>(Cell::new(None));
+        let drops = drops.clone();
+        window.on_exit(move |_| {
+            let number = later.get().map(|loud| loud.number);
+            drops.borrow_mut().push(CALLED + number.unwrap_or(0));
+        });
+    });
+    frame.enter::<Both, _>(&access, |window| {
+        let counted = window.put::<Counted, _>(loud(5, &drops));
+        window.get::<Later, _>().set(Some(counted));
+    });
+    frame.end(drop);
+    assert_eq!(*drops.borrow(), [CALLED + 5, 5]);
+}
+
+#[test]
+fn nothing_is_read_after_the_exit() {
+    let (plan, access) = plan_of::<AllClauses>();
+    let mut frame = Frame::with_capacity(64);
+    begin(&mut frame, &plan);
+    let drops = Drops::default();
+    let put = |frame: &Frame, number| {
+        frame.enter::<AllClauses, _>(&access, |window| {
+            window.put::<Counted, _>(loud(number, &drops)).number
+        })
+    };
+    assert_eq!(put(&frame, 1), 1);
+    frame.exit(&mut Exit::cancelled());
+    let read = caught_quietly(|| {
+        frame.enter::<AllClauses, _>(&access, |window| window.get::<Counted, _>().number)
+    });
+    assert_eq!(read, Err("slot `Counted` has no value yet".to_owned()));
+    // The place may be used again; what lies there then is dropped in its turn.
+    assert_eq!(put(&frame, 2), 2);
+    frame.end(drop);
+    assert_eq!(*drops.borrow(), [1, 2]);
 }
 
 #[test]

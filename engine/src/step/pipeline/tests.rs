@@ -550,8 +550,8 @@ fn a_renderer_that_fails_is_answered_for() {
     fn fails(_: &mut Cx) -> Step {
         fail(Gone, "post", "7")
     }
-    let own: Renderer = |failure, out| {
-        out.extend_from_slice(failure.what().as_bytes());
+    let own: Renderer = |problem, out| {
+        out.extend_from_slice(problem.failure().what().as_bytes());
         Ok("text/plain")
     };
     let failing: Renderer = |_, out| {
@@ -559,28 +559,30 @@ fn a_renderer_that_fails_is_answered_for() {
         Err(std::io::Error::other("no"))
     };
     let panicking: Renderer = |_, _| panic!("no");
-    let check = |renderer: Renderer, content_type: &str, body: &[u8]| {
+    let check = |renderer: Renderer, status: Status, content_type: &str, body: &[u8]| {
         let mut parts = parts(chain(fails));
         parts.renderer = renderer;
         let route = Route::build(parts).unwrap();
         let mut context = begun(&route, "/7");
         let _ = silenced(|| context.run(&route, &mut Unobserved));
         let response = context.response();
-        assert_eq!(response.status(), Status::GONE);
+        assert_eq!(response.status(), status);
         assert_eq!(
             response.content_type().map(|value| value.as_str()),
             Some(content_type)
         );
         assert_eq!(response.body().as_slice(), body);
     };
-    check(own, "text/plain", b"post");
+    check(own, Status::GONE, "text/plain", b"post");
     check(
         failing,
+        Status::GONE,
         "application/problem+json",
         br#"{"type":"about:blank"}"#,
     );
     check(
         panicking,
+        Status::INTERNAL_SERVER_ERROR,
         "application/problem+json",
         br#"{"type":"about:blank"}"#,
     );

@@ -80,6 +80,39 @@ fn check(record: &KeptRecord, expected: &str) {
 }
 
 #[test]
+fn a_failure_says_why_and_an_id_is_told_where_it_is_known() {
+    let mut record = record(
+        b"/posts/7",
+        &[
+            (MarkKind::ReadLast, 0, 0, 60),
+            (MarkKind::Parsed, 0, 0, 3),
+            (MarkKind::Routed, 0, 0, 3),
+            (MarkKind::Admitted, 0, 0, 0),
+            (MarkKind::Enqueued, 0, 0, 0),
+            (MarkKind::Dequeued, 0, 0, 0),
+            (MarkKind::StepStart, 0, 0, 0),
+            (MarkKind::StepEnd, 800, 0, 0),
+            (MarkKind::Panicked, 900, 0, 500),
+            (MarkKind::Encoded, 900, 0, 140),
+            (MarkKind::ClientGone, 900, 0, 0),
+        ],
+    );
+    // A key may hold what a client has sent; a terminal must not obey it.
+    let key = "from \x1b[2J\u{202e} a \"client\", ä";
+    let what = "blog::show";
+    record.name(Some("7f3a-9"), Some(Why { what, key }));
+    record.status = 500;
+    check(
+        &record,
+        r#"GET /posts/7  #1-42  id 7f3a-9  500  900 ns
+      0 ns  step load                  800 ns
+    900 ns  panicked: blog::show "from \u{1b}[2J\u{202e} a \"client\", ä"
+    900 ns  client gone
+"#,
+    );
+}
+
+#[test]
 fn a_slow_read_names_its_culprit() {
     check(
         &slow_read(),

@@ -1,7 +1,7 @@
 use std::sync::{Arc, Mutex};
 
 use super::*;
-use crate::timeline::{Exporter, Names, Stage, half_of};
+use crate::timeline::{Exporter, MarkKind, Names, Stage, half_of};
 
 struct NoNames;
 
@@ -82,6 +82,9 @@ fn exchange(status: u16) -> Exchange<'static> {
         status,
         deadline: Nanos(100 * MILLI),
         slow_after: half_of(Nanos(100 * MILLI)),
+        id: None,
+        why: None,
+        has_panicked: false,
     }
 }
 
@@ -102,7 +105,7 @@ fn timeline(last: MarkKind, run_ms: u64) -> Timeline {
         timeline.stamp(kind, Nanos::ZERO, 0, 0);
     }
     let at = Nanos(run_ms * MILLI);
-    if last == MarkKind::Answered {
+    if matches!(last, MarkKind::Answered | MarkKind::Panicked) {
         timeline.stamp(MarkKind::StepEnd, at, 0, 0);
     }
     timeline.stamp(last, at, 0, 0);
@@ -142,7 +145,11 @@ fn slow_is_past_the_threshold_and_a_bad_end_is_kept_anyway() {
     for (last, status, run_ms, write_ms, reasons) in cases {
         let mut desk = desk(TraceMode::Slow);
         let request = timeline(last, run_ms);
-        finish(&mut desk.recorder, &request, &exchange(status), write_ms);
+        let exchange = Exchange {
+            has_panicked: last == MarkKind::Panicked,
+            ..exchange(status)
+        };
+        finish(&mut desk.recorder, &request, &exchange, write_ms);
         let (stats, text) = desk.close();
         assert_eq!(stats.finished_count, 1);
         match reasons {

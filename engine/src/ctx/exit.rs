@@ -1,0 +1,88 @@
+//! The exit of a request: how its end looks to those who wait for it.
+
+use crate::http::Status;
+use crate::step::Failure;
+
+/// How a request has ended, as far as its own code is concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ExitKind {
+    /// A step answered.
+    Done,
+    /// A step or an effect failed, or a step broke its contract.
+    Failed,
+    /// Something in a user's code panicked.
+    Panicked,
+    /// The deadline has passed.
+    Expired,
+    /// The engine refused it: a queue was full.
+    Refused,
+    /// The client has gone: there is nobody to reply to.
+    ClientGone,
+    /// The engine gave it up without a reply: the client did not read, or the drain took too long.
+    Cancelled,
+}
+
+impl ExitKind {
+    /// Whether a reply is sent.
+    pub fn has_reply(self) -> bool {
+        !matches!(self, ExitKind::ClientGone | ExitKind::Cancelled)
+    }
+}
+
+/// The exit of a request, as an [`on_exit`](crate::Cx::on_exit) callback sees it.
+#[derive(Clone, Debug)]
+pub struct Exit {
+    kind: ExitKind,
+    status: Option<Status>,
+    failure: Option<Failure>,
+    panic_count: u32,
+}
+
+impl Exit {
+    pub(super) fn new(kind: ExitKind, status: Option<Status>, failure: Option<Failure>) -> Exit {
+        Exit {
+            kind,
+            status,
+            failure,
+            panic_count: 0,
+        }
+    }
+
+    /// The exit of a request that nobody has ended.
+    pub(super) fn cancelled() -> Exit {
+        Exit::new(ExitKind::Cancelled, None, None)
+    }
+
+    /// How it ended.
+    pub fn kind(&self) -> ExitKind {
+        self.kind
+    }
+
+    /// The status of the reply; none where there is no reply.
+    pub fn status(&self) -> Option<Status> {
+        self.status
+    }
+
+    /// Why it failed; none where it did not.
+    pub fn failure(&self) -> Option<&Failure> {
+        self.failure.as_ref()
+    }
+
+    /// A callback or a drop has panicked: that is the reply now, unless an earlier panic is it or
+    /// there is none.
+    pub(super) fn note_panic(&mut self, failure: Failure) {
+        self.panic_count += 1;
+        if !self.kind.has_reply() {
+            self.failure.get_or_insert(failure);
+        } else if self.kind != ExitKind::Panicked {
+            self.kind = ExitKind::Panicked;
+            self.status = Some(failure.kind().status());
+            self.failure = Some(failure);
+        }
+    }
+
+    /// What became of it: the failure, and how many panics there were.
+    pub(super) fn into_parts(self) -> (Option<Failure>, u32) {
+        (self.failure, self.panic_count)
+    }
+}
