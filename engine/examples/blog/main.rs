@@ -25,7 +25,10 @@ use clap::Parser;
 use cutaway::prelude::*;
 use cutaway::{TraceMode, chains};
 
-resource!(pub Blog: Sqlite);
+resource!(
+    /// The database, as steps name it.
+    pub Blog: Sqlite
+);
 
 /// Everything the blog answers, on this database.
 pub fn routes(database: Sqlite) -> Routes {

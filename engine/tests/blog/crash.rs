@@ -18,7 +18,7 @@ use crate::child::ChildServer;
 use crate::client::{Client, Response};
 use crate::example::{self, Blog};
 use crate::server::Scratch;
-use crate::site::{Ask, Site, database, get, post};
+use crate::site::{Ask, Site, get, post};
 
 slot!(pub Damage<'r>: &'r [(&'r str,)]);
 slot!(pub Halves: (u64,));
@@ -196,7 +196,8 @@ fn a_kill_in_the_middle_of_writes_loses_nothing_acknowledged() {
                 .map(|_| scope.spawn(move || write(address, told)))
                 .collect();
             // Somewhere in the middle, each time somewhere else.
-            while told.load(Ordering::Relaxed) < 20 + 7 * kill {
+            let is_writing = || writers.iter().all(|writer| !writer.is_finished());
+            while told.load(Ordering::Relaxed) < 20 + 7 * kill && is_writing() {
                 thread::yield_now();
             }
             server.signal(SIGKILL);

@@ -2,7 +2,11 @@
 
 use serde_json::{Value, json};
 
-use crate::example::input::{CommentInput, Fault, Fields, PostInput};
+#[path = "../../examples/blog/input.rs"]
+#[allow(dead_code, reason = "the rest is for the pages")]
+mod example;
+
+use example::{CommentInput, Fault, Fields, PostInput};
 
 fn fields(value: Value) -> Fields {
     let Value::Object(fields) = value else {

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::site::{Ask, Site, get, on_every_site, post};
+use crate::site::{Ask, get, on_every_site, post};
 
 /// What would break out of wherever it is written unescaped.
 const HOSTILE: &str = r#"<script>alert("1")</script>'"&<b>"#;
