@@ -7,7 +7,7 @@ use std::fmt;
 
 use cutaway_scheduler::Nanos;
 
-pub(crate) use unit::Unit;
+pub(crate) use unit::{Unit, Unread};
 
 /// What is known of a bound.
 #[derive(Clone, Copy, Debug)]
@@ -68,6 +68,15 @@ impl Range {
         Some(text)
     }
 
+    /// The neighbours that its ends refer to.
+    pub fn neighbours(&self) -> impl Iterator<Item = &'static str> {
+        let name = |end| match end {
+            End::Neighbour(name) => Some(name),
+            End::At(_) | End::Open => None,
+        };
+        [self.least, self.most].into_iter().filter_map(name)
+    }
+
     /// The range in words: `256 B to 1 MiB`.
     pub fn words(&self) -> impl fmt::Display {
         let unit = self.unit;
@@ -89,15 +98,19 @@ impl Range {
     }
 }
 
-/// What is wrong with the values of a table: each name with the rest of its sentence.
-pub(crate) fn refusals<T>(values: &T, bounds: &[Bound<T>]) -> Vec<(&'static str, String)> {
+/// The ranges that the values of a table do not lie in, each with the rest of a sentence that begins
+/// with its name.
+pub(crate) fn refusals<T>(
+    values: &T,
+    bounds: &'static [Bound<T>],
+) -> Vec<(&'static Range, String)> {
     let neighbour = |name: &str| {
         let found = bounds.iter().find(|bound| bound.range.name == name);
         found.map(|bound| (bound.get)(values))
     };
-    let refusal = |bound: &Bound<T>| {
+    let refusal = |bound: &'static Bound<T>| {
         let refusal = bound.range.refusal((bound.get)(values), neighbour)?;
-        Some((bound.range.name, refusal))
+        Some((&bound.range, refusal))
     };
     bounds.iter().filter_map(refusal).collect()
 }
@@ -256,7 +269,7 @@ mod tests {
         let table = Table::default();
         assert_eq!((table.size, table.part, table.many), (2048, 1024, 8));
         assert_eq!(table.wait, Nanos::from_millis(5));
-        assert_eq!(refusals(&table, Table::BOUNDS), []);
+        assert!(refusals(&table, Table::BOUNDS).is_empty());
         for bound in Table::BOUNDS {
             assert_eq!((bound.get)(&table), bound.range.default);
         }
@@ -284,8 +297,11 @@ mod tests {
             ("many", "is 12; it takes a power of two, 1 to 64"),
             ("wait", "is 0 ns; it takes 1 ns or more"),
         ];
-        let expected = expected.map(|(name, text)| (name, text.to_owned()));
-        assert_eq!(refusals(&table, Table::BOUNDS), expected);
+        let found = refusals(&table, Table::BOUNDS);
+        let found: Vec<_> = (found.iter())
+            .map(|(range, text)| (range.name, text.as_str()))
+            .collect();
+        assert_eq!(found, expected);
     }
 
     #[test]
@@ -296,8 +312,11 @@ mod tests {
                 if let End::At(amount) = end {
                     (bound.set)(&mut table, amount);
                     let refused = refusals(&table, Table::BOUNDS);
-                    let own = refused.iter().find(|(name, _)| *name == bound.range.name);
-                    assert_eq!(own, None);
+                    assert!(
+                        refused
+                            .iter()
+                            .all(|(range, _)| range.name != bound.range.name)
+                    );
                 }
             }
             (bound.set)(&mut table, bound.range.default);

@@ -5,9 +5,9 @@ use std::io;
 use cutaway_reactor::UringError;
 use thiserror::Error;
 
+use crate::config::ConfigRefused;
 use crate::effect::sqlite::OpenError;
 use crate::http::Refusal;
-use crate::limits::LimitsRefused;
 use crate::step::Fail;
 
 /// Why the engine did not start, or why it ended.
@@ -19,9 +19,9 @@ pub enum Error {
     /// Zero shards were asked for.
     #[error("a server has at least one shard")]
     NoShards,
-    /// A limit lies outside its range.
+    /// What is configured, by the program or from outside, cannot be used.
     #[error(transparent)]
-    Limits(#[from] LimitsRefused),
+    Config(#[from] ConfigRefused),
     /// The cores that the process may use could not be read.
     #[error("cannot tell which cores this process may run on: {0}")]
     Cores(#[source] io::Error),

@@ -28,9 +28,9 @@
 //! or thread it runs, nor who performs its effects; the shard does not know what steps mean; only
 //! one file knows the executor that hosts it.
 
-#[expect(dead_code, reason = "configuration is to read what limits do not")]
 mod bound;
 pub mod chains;
+pub mod config;
 pub mod ctx;
 pub mod effect;
 mod error;
@@ -45,6 +45,7 @@ pub mod step;
 pub mod testing;
 pub mod timeline;
 
+pub use config::{Config, ConfigFault, ConfigRefused};
 pub use ctx::{Cx, Reads, Uses, Writes};
 pub use error::Error;
 pub use response::Renderer;

@@ -2,13 +2,14 @@
 
 use cutaway_scheduler::Nanos;
 
-use crate::bound::{bounds, refusals};
+use crate::bound::{Range, bounds, refusals};
 
 bounds! {
     /// How much of everything the engine takes, holds and waits for.
     ///
     /// Each field tells what happens when it is hit, its default, and its range. A clone is handed
-    /// to every shard; nothing reads a bound from anywhere else.
+    /// to every shard; nothing reads a bound from anywhere else. Each is a key of the section
+    /// `[limits]` of a [configuration](crate::Config), too.
     ///
     /// ```
     /// use cutaway::limits::Limits;
@@ -34,7 +35,7 @@ bounds! {
         ///
         /// Beyond it the request is answered 414 and the connection closed.
         pub target_bytes_max: usize = bytes "8 KiB", "1 B" to head_bytes_max;
-        /// The largest content of a request.
+        /// The largest content of a request whose chain says nothing else.
         ///
         /// Beyond it the request is answered 413 (at the head where Content-Length tells, else at
         /// the chunk that exceeds) and the connection closed.
@@ -147,23 +148,23 @@ impl Limits {
     pub fn check(&self) -> Result<(), LimitsRefused> {
         let refusals = refusals(self, Limits::BOUNDS);
         if refusals.is_empty() {
-            Ok(())
-        } else {
-            Err(LimitsRefused(refusals))
+            return Ok(());
         }
+        let told = |(range, refusal): (&Range, String)| format!("{} {refusal}", range.name);
+        Err(LimitsRefused(refusals.into_iter().map(told).collect()))
     }
 }
 
 /// Bounds that cannot hold, each with its range.
 #[derive(Debug, PartialEq, Eq)]
-pub struct LimitsRefused(Vec<(&'static str, String)>);
+pub struct LimitsRefused(Vec<String>);
 
 impl std::fmt::Display for LimitsRefused {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("these limits cannot hold:")?;
         self.0
             .iter()
-            .try_for_each(|(name, refusal)| write!(f, "\n  {name} {refusal}"))
+            .try_for_each(|refusal| write!(f, "\n  {refusal}"))
     }
 }
 

@@ -4,6 +4,8 @@
 //! shard, the death of a worker. A shard or a worker that dies ends the wait with an error that says
 //! what died: half a server that still answers is worse than none.
 
+mod engine;
+
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -17,6 +19,7 @@ use cutaway_scheduler::{Clock, Nanos};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use crate::config::Serving;
 use crate::ctx::IdSource;
 use crate::effect::Settings;
 use crate::effect::sqlite::{Seat, SqliteEffects, SqliteJob};
@@ -24,182 +27,113 @@ use crate::error::Error;
 use crate::limits::Limits;
 use crate::routes::BuiltRoutes;
 use crate::shard::{Core, Shard, ShardStats, host};
-use crate::timeline::{Exporter, ExporterStats, Names, Recorder, RecorderConfig, TraceMode};
+use crate::timeline::{Exporter, ExporterStats, Names, Recorder, RecorderConfig};
 
-/// A set of routes that is ready to serve.
-///
-/// One shard per core, each with its own listener on the same address (`SO_REUSEPORT`), its own ring
-/// and its own workers.
-///
-/// ```no_run
-/// use cutaway::prelude::*;
-///
-/// fn hello(cx: &mut Cx) -> Step {
-///     cx.text("Hello, World!")
-/// }
-///
-/// fn main() -> Result<(), Box<dyn std::error::Error>> {
-///     let routes = Routes::new().get("/hello", chain(hello)).build()?;
-///     Ok(Engine::new(routes).run()?)
-/// }
-/// ```
-#[must_use = "an engine serves once it is run"]
-pub struct Engine {
+pub use engine::Engine;
+
+/// What an engine has come to before anything of it is started.
+struct Launch {
     routes: BuiltRoutes,
-    address: SocketAddr,
-    shards: Option<usize>,
+    serving: Serving,
     limits: Limits,
-    trace: TraceMode,
 }
 
-impl Engine {
-    /// An engine with the defaults: 127.0.0.1:8080, a shard for each core that the process may use,
-    /// the timelines of slow requests printed.
-    pub fn new(routes: BuiltRoutes) -> Engine {
-        Engine {
-            routes,
-            address: SocketAddr::from(([127, 0, 0, 1], 8080)),
-            shards: None,
-            limits: Limits::default(),
-            trace: TraceMode::Slow,
+/// Starts the workers, the exporter and the shards; see [`Engine::start`].
+fn launch(launch: Launch) -> Result<Running, Error> {
+    let Launch {
+        routes,
+        serving,
+        limits,
+    } = launch;
+    let Serving {
+        address,
+        shards,
+        trace,
+    } = serving;
+    let cores = cutaway_reactor::allowed_cores().map_err(Error::Cores)?;
+    let count = shards.unwrap_or(cores.len());
+    if count == 0 {
+        return Err(Error::NoShards);
+    }
+    let core_of = |index: usize| cores[index % cores.len()];
+    let routes = Arc::new(routes);
+    let (reporter, news) = mpsc::channel();
+
+    let wakers = (0..count)
+        .map(|_| Waker::new())
+        .collect::<io::Result<Vec<_>>>();
+    let wakers = wakers.map_err(|error| Error::Kernel {
+        what: "an eventfd",
+        error,
+    })?;
+    let seats: Vec<Seat> = wakers
+        .iter()
+        .enumerate()
+        .map(|(index, waker)| Seat {
+            core: Some(core_of(index)),
+            waker: waker.clone(),
+        })
+        .collect();
+    let effects = open_resources(&routes, &seats, &RealClock::new(), &reporter)?;
+    let control = Arc::new(Control {
+        drain_within: AtomicU64::new(0),
+        wakers,
+    });
+
+    let names = RouteNames(Arc::clone(&routes));
+    let stderr = io::stderr();
+    let has_colour = io::IsTerminal::is_terminal(&stderr);
+    let mut exporter = Exporter::new(Box::new(names), Box::new(stderr), has_colour);
+    let config = RecorderConfig {
+        mode: trace,
+        export_queue_len: limits.trace_queue_len,
+        ..RecorderConfig::default()
+    };
+
+    let listeners = listen_all(address, count)?;
+    let address = listeners[0]
+        .local_addr()
+        .map_err(|error| Error::Listen { address, error })?;
+    let seed = cutaway_reactor::process_seed();
+    let mut handles = Vec::with_capacity(count);
+    for (index, (listener, effects)) in listeners.into_iter().zip(effects).enumerate() {
+        let berth = Berth {
+            index,
+            core: core_of(index),
+            control: Arc::clone(&control),
+            listener,
+            limits: limits.clone(),
+            routes: Arc::clone(&routes),
+            effects,
+            recorder: exporter.recorder(index as u16, &config),
+            ids: IdSource::new(seed, index as u16),
+        };
+        handles.push(start_shard(berth, reporter.clone())?);
+    }
+    for _ in 0..count {
+        match news.recv() {
+            Ok(News::ShardUp) => {}
+            Ok(news) => return Err(news.into_error()),
+            Err(_) => return Err(Error::ShardPanicked { shard: 0 }),
         }
     }
-
-    /// Where to listen. Port 0 takes a free one.
-    pub fn address(mut self, address: SocketAddr) -> Engine {
-        self.address = address;
-        self
-    }
-
-    /// How many shards. Each is pinned to a core of its own while there are cores left.
-    pub fn shards(mut self, count: usize) -> Engine {
-        self.shards = Some(count);
-        self
-    }
-
-    /// The bounds of everything.
-    pub fn limits(mut self, limits: Limits) -> Engine {
-        self.limits = limits;
-        self
-    }
-
-    /// Which requests' timelines are printed to standard error.
-    pub fn trace(mut self, mode: TraceMode) -> Engine {
-        self.trace = mode;
-        self
-    }
-
-    /// Serves until SIGTERM or SIGINT, then drains and returns.
-    ///
-    /// # Blocking
-    /// For as long as the server runs.
-    ///
-    /// # Errors
-    /// What kept it from starting, or what ended it; the message says what to do.
-    pub fn run(self) -> Result<(), Error> {
-        self.start()?.wait()
-    }
-
-    /// Starts the workers, the exporter and the shards. Returns once every shard listens.
-    ///
-    /// From then on SIGTERM and SIGINT are the server's.
-    ///
-    /// # Errors
-    /// As [`run`](Engine::run). What was started before the fault ends with the process.
-    pub fn start(self) -> Result<Running, Error> {
-        let Engine {
-            routes,
-            address,
-            shards,
-            limits,
-            trace,
-        } = self;
-        limits.check()?;
-        let cores = cutaway_reactor::allowed_cores().map_err(Error::Cores)?;
-        let count = shards.unwrap_or(cores.len());
-        if count == 0 {
-            return Err(Error::NoShards);
-        }
-        let core_of = |index: usize| cores[index % cores.len()];
-        let routes = Arc::new(routes);
-        let (reporter, news) = mpsc::channel();
-
-        let wakers = (0..count)
-            .map(|_| Waker::new())
-            .collect::<io::Result<Vec<_>>>();
-        let wakers = wakers.map_err(|error| Error::Kernel {
-            what: "an eventfd",
+    watch_signals(reporter)?;
+    let exporter = thread::Builder::new()
+        .name("exporter".into())
+        .spawn(move || exporter.run())
+        .map_err(|error| Error::Kernel {
+            what: "the exporter's thread",
             error,
         })?;
-        let seats: Vec<Seat> = wakers
-            .iter()
-            .enumerate()
-            .map(|(index, waker)| Seat {
-                core: Some(core_of(index)),
-                waker: waker.clone(),
-            })
-            .collect();
-        let effects = open_resources(&routes, &seats, &RealClock::new(), &reporter)?;
-        let control = Arc::new(Control {
-            drain_within: AtomicU64::new(0),
-            wakers,
-        });
-
-        let names = RouteNames(Arc::clone(&routes));
-        let stderr = io::stderr();
-        let has_colour = io::IsTerminal::is_terminal(&stderr);
-        let mut exporter = Exporter::new(Box::new(names), Box::new(stderr), has_colour);
-        let config = RecorderConfig {
-            mode: trace,
-            export_queue_len: limits.trace_queue_len,
-            ..RecorderConfig::default()
-        };
-
-        let listeners = listen_all(address, count)?;
-        let address = listeners[0]
-            .local_addr()
-            .map_err(|error| Error::Listen { address, error })?;
-        let seed = cutaway_reactor::process_seed();
-        let mut handles = Vec::with_capacity(count);
-        for (index, (listener, effects)) in listeners.into_iter().zip(effects).enumerate() {
-            let berth = Berth {
-                index,
-                core: core_of(index),
-                control: Arc::clone(&control),
-                listener,
-                limits: limits.clone(),
-                routes: Arc::clone(&routes),
-                effects,
-                recorder: exporter.recorder(index as u16, &config),
-                ids: IdSource::new(seed, index as u16),
-            };
-            handles.push(start_shard(berth, reporter.clone())?);
-        }
-        for _ in 0..count {
-            match news.recv() {
-                Ok(News::ShardUp) => {}
-                Ok(news) => return Err(news.into_error()),
-                Err(_) => return Err(Error::ShardPanicked { shard: 0 }),
-            }
-        }
-        watch_signals(reporter)?;
-        let exporter = thread::Builder::new()
-            .name("exporter".into())
-            .spawn(move || exporter.run())
-            .map_err(|error| Error::Kernel {
-                what: "the exporter's thread",
-                error,
-            })?;
-        let drain_timeout = limits.drain_timeout;
-        Ok(Running {
-            address,
-            drain_timeout,
-            control,
-            news,
-            shards: handles,
-            exporter,
-        })
-    }
+    let drain_timeout = limits.drain_timeout;
+    Ok(Running {
+        address,
+        drain_timeout,
+        control,
+        news,
+        shards: handles,
+        exporter,
+    })
 }
 
 /// A server that is up.

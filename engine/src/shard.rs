@@ -28,6 +28,7 @@ mod spare;
 mod stats;
 mod table;
 mod turn;
+mod upload;
 
 pub(crate) use self::core::Core;
 pub use connection::Close;

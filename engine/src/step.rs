@@ -11,7 +11,7 @@ mod pipeline;
 
 pub use chain::{Chain, chain, given};
 pub use decision::{Cause, Continue, Decision, Done, Fail, Failure, IntoStep, OrFail, Step, fail};
-pub use pipeline::{Go, Outcome, Route, RouteRefusal, StepEnd, StepObserver, Unobserved};
+pub use pipeline::{BodyMode, Go, Outcome, Route, RouteRefusal, StepEnd, StepObserver, Unobserved};
 
 pub(crate) use chain::{Entry, Settings as ChainSettings};
 pub(crate) use pipeline::RouteParts;

@@ -158,6 +158,10 @@ resource!(pub Notes: Sqlite);
 slot!(pub NoteId: i64 = path "id");
 slot!(pub Note<'r>: Option<(i64, &'r str)>);
 slot!(pub Large: Option<(i64,)>);
+slot!(pub NewPost<'r>: Post<'r> = body json);
+slot!(pub Form<'r>: FormPost<'r> = body form);
+slot!(pub Search<'r>: &'r str = query "q");
+slot!(pub Accept<'r>: &'r str = header "accept" or "*/*");
 
 fn plain(cx: &mut Cx) -> Step {
     cx.text("Hello, World!")
@@ -188,6 +192,43 @@ fn load_slow(cx: &mut Cx<Reads<()>, Writes<Large>, Uses<Notes>>) -> Step {
         WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers LIMIT 1000000)
         SELECT count(*) FROM numbers";
     cx.need(cx.on(Notes).query_opt(SQL).into(Large))
+}
+
+#[derive(serde::Deserialize)]
+pub struct Post<'r> {
+    title: &'r str,
+    stars: u8,
+    author: Author<'r>,
+}
+
+#[derive(serde::Deserialize)]
+pub struct Author<'r> {
+    name: &'r str,
+}
+
+/// Content by serde, a field of the query and a header: what is decoded lies in the arena.
+fn take(cx: &mut Cx<Reads<(NewPost, Search, Accept)>>) -> Step {
+    let (post, search, accept) = (cx.get(NewPost), *cx.get(Search), *cx.get(Accept));
+    let stars = usize::from(post.stars);
+    let lengths = [
+        post.title.len(),
+        post.author.name.len(),
+        search.len(),
+        accept.len(),
+        stars,
+    ];
+    cx.json(&lengths)
+}
+
+fn take_form(cx: &mut Cx<Reads<Form>>) -> Step {
+    let form = cx.get(Form);
+    cx.json(&(form.title, form.stars))
+}
+
+#[derive(serde::Deserialize)]
+pub struct FormPost<'r> {
+    title: &'r str,
+    stars: u8,
 }
 
 fn show(cx: &mut Cx<Reads<Note>>) -> Step {
@@ -231,10 +272,14 @@ struct Load {
 
 impl Load {
     fn new(address: SocketAddr, target: &str, connections: usize, depth: usize) -> Load {
+        let request = format!("GET {target} HTTP/1.1\r\nHost: test\r\n\r\n");
+        Load::of(address, &request, connections, depth)
+    }
+
+    fn of(address: SocketAddr, request: &str, connections: usize, depth: usize) -> Load {
         let mut streams: Vec<TcpStream> = (0..connections)
             .map(|_| TcpStream::connect(address).unwrap())
             .collect();
-        let request = format!("GET {target} HTTP/1.1\r\nHost: test\r\n\r\n");
         for stream in &streams {
             stream.set_nodelay(true).unwrap();
         }
@@ -280,6 +325,14 @@ impl Load {
     }
 }
 
+fn post(target: &str, content_type: &str, content: &str) -> String {
+    let length = content.len();
+    format!(
+        "POST {target} HTTP/1.1\r\nHost: test\r\nContent-Type: {content_type}\r\n\
+         Content-Length: {length}\r\n\r\n{content}"
+    )
+}
+
 /// Lets every pool meet a number that no load below reaches: how many requests are there at once
 /// depends on chance, but these all wait behind one query. Their statement has never run, so they go
 /// to the reader that slow statements go to.
@@ -312,6 +365,8 @@ fn a_warm_request_allocates_nothing() {
             chain(load_first).then(show).deadline(patient),
         )
         .get("/slow", chain(load_slow).then(show_large).deadline(patient))
+        .post("/posts", chain(take).deadline(patient))
+        .post("/form", chain(take_form).deadline(patient))
         .get("/boxed", chain(plain_boxed).deadline(patient))
         .get(
             "/large",
@@ -337,6 +392,28 @@ fn a_warm_request_allocates_nothing() {
         let name = format!("{target}, {connections} connections, {depth} at once");
         let load = Load::new(server.address, target, connections, depth);
         let allocated = load.measured(2_000, &name);
+        assert_eq!(allocated.total(), 0, "{name}: {allocated:?}");
+    }
+    for (name, request) in [
+        (
+            "a JSON document",
+            post(
+                "/posts?page=1&q=100%25+%E2%9C%93",
+                "application/json",
+                r#"{"title": "A title", "author": {"name": "Ann"}, "stars": 5}"#,
+            ),
+        ),
+        (
+            "a form",
+            post(
+                "/form",
+                "application/x-www-form-urlencoded",
+                "stars=5&title=A+%22title%22",
+            ),
+        ),
+    ] {
+        let load = Load::of(server.address, &request, 4, 4);
+        let allocated = load.measured(2_000, name);
         assert_eq!(allocated.total(), 0, "{name}: {allocated:?}");
     }
 

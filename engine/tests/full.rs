@@ -28,6 +28,7 @@ use server::{Scratch, Server};
 
 resource!(pub Notes: Sqlite);
 slot!(pub Id: i64 = path "id");
+slot!(pub Content<'r>: &'r [u8] = body bytes);
 slot!(pub Note<'r>: Option<(&'r str,)>);
 slot!(pub Count: (i64,));
 
@@ -35,8 +36,8 @@ fn plain(cx: &mut Cx) -> Step {
     cx.text("Hello, World!")
 }
 
-fn echo(cx: &mut Cx) -> Step {
-    let content = cx.request().body();
+fn echo(cx: &mut Cx<Reads<Content>>) -> Step {
+    let content = *cx.get(Content);
     cx.slice("application/octet-stream", content)
 }
 

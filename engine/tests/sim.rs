@@ -176,8 +176,9 @@ fn edges(
     stats: &ShardStats,
     ring: &RingStats,
 ) -> Vec<(String, u64)> {
-    const STATUSES: [u16; 18] = [
-        100, 200, 201, 204, 400, 404, 405, 408, 413, 414, 417, 422, 431, 500, 501, 503, 504, 505,
+    const STATUSES: [u16; 19] = [
+        100, 200, 201, 204, 400, 404, 405, 408, 413, 414, 415, 417, 422, 431, 500, 501, 503, 504,
+        505,
     ];
     let mut edges: Vec<(String, u64)> = STATUSES
         .iter()

@@ -101,8 +101,8 @@ impl<'r> Request<'r> {
         self.query.map(|query| query.text(self.head))
     }
 
-    /// The content.
-    pub fn body(&self) -> &'r [u8] {
+    /// The content; empty where the chain has no slot of it, for then it is not kept.
+    pub(super) fn body(&self) -> &'r [u8] {
         self.body
     }
 

@@ -15,6 +15,7 @@
 //! A job is one statement, or several that happen together or not at all. Also inside the writer's
 //! batch: what fails there is undone alone, and nobody hears of a write before its commit.
 
+mod bounds;
 mod cache;
 #[expect(unsafe_code, reason = "SQLite's C interface")]
 mod connection;
@@ -24,19 +25,23 @@ mod job;
 #[expect(unsafe_code, reason = "installs allocation functions in SQLite")]
 mod memory;
 mod run;
+pub mod scripted;
 mod session;
 mod simulated;
 mod watch;
 
 use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use cutaway_reactor::Waker;
 use cutaway_reactor::worker::{self, Batch, Death, Placement, Setup, SpawnError, ThreadPort};
 use cutaway_scheduler::{Clock, Nanos};
 
+use crate::bound::refusals;
+
+pub use bounds::SqliteBounds;
 pub use effects::{JobHandle, Refused, SqlFinished, SqliteEffects};
 pub use error::{Constraint, SqlError, SqlErrorKind};
 pub use job::{STATEMENTS_PER_TRANSACTION_MAX, SqliteJob};
@@ -48,12 +53,22 @@ pub use run::{Reader, Writer};
 pub struct Sqlite {
     path: PathBuf,
     schema: &'static str,
-    readers_per_shard: usize,
-    busy_timeout: Nanos,
-    result_bytes_max: usize,
-    operand_bytes_max: usize,
-    statements_max: usize,
-    in_flight_max: usize,
+    bounds: SqliteBounds,
+}
+
+/// A method for each bound. What is to be known of one stands at its field, so that it stands once.
+macro_rules! setters {
+    ($($(#[$attribute:meta])* $name:ident: $type:ty)+) => {$(
+        $(#[$attribute])*
+        #[doc = ""]
+        #[doc = concat!(
+            "Default, range, and what happens past it: [`SqliteBounds::", stringify!($name), "`]."
+        )]
+        pub fn $name(mut self, $name: $type) -> Sqlite {
+            self.bounds.$name = $name.into();
+            self
+        }
+    )+};
 }
 
 impl Sqlite {
@@ -62,12 +77,7 @@ impl Sqlite {
         Sqlite {
             path: path.into(),
             schema: "",
-            readers_per_shard: 2,
-            busy_timeout: Nanos::from_secs(5),
-            result_bytes_max: 1 << 20,
-            operand_bytes_max: 1 << 20,
-            statements_max: 64,
-            in_flight_max: 128,
+            bounds: SqliteBounds::default(),
         }
     }
 
@@ -77,57 +87,39 @@ impl Sqlite {
         Sqlite { schema, ..self }
     }
 
-    /// Reader threads for each shard. Default 2, at least 1. The last of several has the statements
-    /// that take long, so that the others wait behind none of them.
-    pub fn readers(self, readers_per_shard: usize) -> Sqlite {
-        Sqlite {
-            readers_per_shard: readers_per_shard.max(1),
-            ..self
-        }
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
-    /// How long the writer waits for a lock that another process holds. Default 5 s. Past it, the
-    /// statement fails with [`SqlErrorKind::Busy`]; a deadline that comes earlier counts.
-    pub fn busy_timeout(self, busy_timeout: impl Into<Nanos>) -> Sqlite {
-        Sqlite {
-            busy_timeout: busy_timeout.into(),
-            ..self
-        }
+    /// How much of everything it takes.
+    pub fn bounds(&self) -> &SqliteBounds {
+        &self.bounds
     }
 
-    /// The largest result of a statement, as bytes of rows. Default 1 MiB. Past it, the statement
-    /// fails with [`SqlErrorKind::TooLarge`] and changes nothing.
-    pub fn result_bytes_max(self, result_bytes_max: usize) -> Sqlite {
-        Sqlite {
-            result_bytes_max,
-            ..self
-        }
+    /// Another file, under the same settings.
+    pub(crate) fn set_path(&mut self, path: &Path) {
+        self.path = path.to_owned();
     }
 
-    /// The largest sum of a statement's operands. Default 1 MiB. Past it, the statement is refused.
-    pub fn operand_bytes_max(self, operand_bytes_max: usize) -> Sqlite {
-        Sqlite {
-            operand_bytes_max,
-            ..self
-        }
+    /// To change a bound that is known by its name only.
+    pub(crate) fn bounds_mut(&mut self) -> &mut SqliteBounds {
+        &mut self.bounds
     }
 
-    /// How many compiled statements each connection keeps. Default 64, at least 1. Past it, the one
-    /// used least recently is compiled again when it comes back.
-    pub fn statements_max(self, statements_max: usize) -> Sqlite {
-        Sqlite {
-            statements_max,
-            ..self
-        }
-    }
-
-    /// How many statements a shard has on their way, readers and writer together. Default 128, at
-    /// least 1. Past it, a statement is refused.
-    pub fn in_flight_max(self, in_flight_max: usize) -> Sqlite {
-        Sqlite {
-            in_flight_max: in_flight_max.max(1),
-            ..self
-        }
+    setters! {
+        /// Reader threads for each shard.
+        readers: usize
+        /// How long the writer waits for a lock that another process holds.
+        busy_timeout: impl Into<Nanos>
+        /// The largest result of a statement, as bytes of rows.
+        result_bytes_max: usize
+        /// The largest sum of a statement's operands.
+        operand_bytes_max: usize
+        /// How many compiled statements each connection keeps.
+        statements_max: usize
+        /// How many statements a shard has on their way, readers and writer together.
+        in_flight_max: usize
     }
 
     /// What a reader's thread runs.
@@ -160,6 +152,7 @@ impl Sqlite {
         clock: C,
         on_death: Arc<dyn Fn(&Death) + Send + Sync>,
     ) -> Result<Vec<SqliteEffects<ThreadPort<SqliteJob>>>, OpenError> {
+        self.check()?;
         let setup = |name: String, core| {
             let on_death = on_death.clone();
             Setup {
@@ -183,10 +176,10 @@ impl Sqlite {
         )?;
         let mut effects = Vec::with_capacity(seats.len());
         for (shard, (seat, writer)) in seats.iter().zip(writers).enumerate() {
-            let mut readers = Vec::with_capacity(self.readers_per_shard);
-            for reader in 0..self.readers_per_shard {
+            let mut readers = Vec::with_capacity(self.bounds.readers);
+            for reader in 0..self.bounds.readers {
                 // The last of several readers has the slow statements. It may run where there is room.
-                let is_for_slow = reader > 0 && reader + 1 == self.readers_per_shard;
+                let is_for_slow = reader > 0 && reader + 1 == self.bounds.readers;
                 let core = seat.core.filter(|_| !is_for_slow);
                 let (settings, handler_clock) = (self.clone(), clock.clone());
                 readers.extend(worker::spawn(
@@ -199,6 +192,18 @@ impl Sqlite {
             effects.push(SqliteEffects::new(self, readers, writer));
         }
         Ok(effects)
+    }
+
+    /// Whether its bounds lie in their ranges.
+    fn check(&self) -> Result<(), OpenError> {
+        let refusals = refusals(&self.bounds, SqliteBounds::BOUNDS);
+        match refusals.first() {
+            None => Ok(()),
+            Some((range, refusal)) => Err(OpenError::Bound {
+                path: self.path.display().to_string(),
+                refusal: format!("{} {refusal}", range.name),
+            }),
+        }
     }
 
     fn c_path(&self) -> Result<CString, OpenError> {
@@ -225,6 +230,14 @@ pub enum OpenError {
     Path {
         /// The path.
         path: String,
+    },
+    /// A bound lies outside its range. An engine tells this with all that is wrong beside it.
+    #[error("{path}: {refusal}")]
+    Bound {
+        /// The path.
+        path: String,
+        /// Which, and what it takes.
+        refusal: String,
     },
     /// SQLite refused the file, a setting, or the schema.
     #[error("{path}: {error}")]

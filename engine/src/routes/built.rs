@@ -111,6 +111,11 @@ impl BuiltRoutes {
         &self.resources
     }
 
+    /// What configuration may change of it.
+    pub(crate) fn configurable(&mut self) -> (&mut ClassTable, &mut [(&'static str, Settings)]) {
+        (&mut self.classes, &mut self.resources)
+    }
+
     /// What renders failures.
     pub fn renderer(&self) -> Renderer {
         self.renderer

@@ -1,7 +1,9 @@
 use super::*;
+use crate::ctx::BodyFormat;
 use crate::prelude::*;
 use crate::response::Problem;
 use crate::route::Found;
+use crate::step::BodyMode;
 
 resource!(Blog: Sqlite);
 slot!(Id: i64 = path "id");
@@ -384,4 +386,58 @@ fn a_chain_ahead_of_a_routes_own_steps() {
     assert_eq!(steps[1], ["authenticate", "check_rights", "hello"]);
     assert_eq!(steps[2], ["authenticate", "check_rights", "greet"]);
     assert_eq!(routes.route(1).class(), Batch);
+}
+
+slot!(Json: u32 = body json);
+slot!(Form: String = body form);
+slot!(Bytes: Vec<u8> = body bytes);
+
+#[test]
+fn what_becomes_of_the_content_follows_from_the_types() {
+    fn json(_: &mut Cx<Reads<Json>>) {}
+    fn both(_: &mut Cx<Reads<(Bytes, Json)>>) {}
+    fn form(_: &mut Cx<Reads<Form>>) {}
+    fn writes(cx: &mut Cx<Writes<Form>>) {
+        cx.put(Form, String::new());
+    }
+    fn show_form(cx: &mut Cx<Reads<Form>>) -> Step {
+        cx.text(cx.get(Form))
+    }
+    let built = Routes::new()
+        .post("/none", chain(hello))
+        .post("/json", chain(json).then(hello).body_bytes_max(7))
+        .post("/both", chain(both).then(json).then(hello))
+        .post("/bytes", chain(|_: &mut Cx<Reads<Bytes>>| ()).then(hello))
+        .build()
+        .unwrap();
+    let bodies: Vec<_> = (built.routes().iter())
+        .map(|route| {
+            (
+                route.body_mode(),
+                route.body_format(),
+                route.body_bytes_max(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        bodies,
+        [
+            (BodyMode::None, None, None),
+            (BodyMode::Buffered, Some(BodyFormat::Json), Some(7)),
+            (BodyMode::Buffered, Some(BodyFormat::Json), None),
+            (BodyMode::Buffered, Some(BodyFormat::Bytes), None),
+        ]
+    );
+
+    let refused = Routes::new()
+        .post("/two", chain(both).then(form).then(hello))
+        .post("/one", chain(writes).then(json).then(show_form))
+        .build()
+        .err()
+        .unwrap();
+    assert_eq!(
+        refused.to_string(),
+        "these routes cannot serve:\
+         \n  /two: slot `Json` is the body as json, slot `Form` as form"
+    );
 }

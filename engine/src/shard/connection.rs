@@ -10,7 +10,8 @@ use cutaway_reactor::{SendBuffer, Socket, Ticket};
 use cutaway_scheduler::{Nanos, TimerKey};
 
 use super::spare::SpareBuffers;
-use crate::http::{self, FieldSpan, Head};
+use super::upload::Upload;
+use crate::http;
 use crate::limits::Limits;
 use crate::timeline::Departure;
 
@@ -98,25 +99,6 @@ pub(super) struct HeldReply {
     pub body: Bytes,
     /// None where the request was refused before it had a slot.
     pub departure: Option<Departure>,
-}
-
-/// A request whose body is still arriving. Pooled by the shard.
-#[derive(Default)]
-pub(super) struct Upload {
-    pub head: Head,
-    pub head_bytes: Vec<u8>,
-    pub fields: Vec<FieldSpan>,
-    pub body: Vec<u8>,
-    pub arrival: Arrival,
-}
-
-/// When the parts of a request arrived.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Arrival {
-    pub first_byte_at: Nanos,
-    /// Since when its bytes waited unparsed behind the parse-ahead bound; none where they did not.
-    pub held_at: Option<Nanos>,
-    pub head_at: Nanos,
 }
 
 pub(super) struct Connection {

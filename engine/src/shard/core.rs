@@ -11,18 +11,19 @@ use cutaway_reactor::{Backend, Errno, ListenerId, Ring, Socket, Ticket};
 use cutaway_scheduler::{Clock, Nanos, ReadyQueue, TimerKey, Wheel};
 use slab::Slab;
 
-use super::connection::{Close, Connection, HeldReply, Upload};
+use super::connection::{Close, Connection, HeldReply};
 use super::request::{Phase, Request};
 use super::spare::SpareBuffers;
 use super::stats::ShardStats;
 use super::table::Table;
+use super::upload::Upload;
 use crate::ctx::IdSource;
 use crate::effect::sqlite::{SqliteEffects, SqliteJob};
 use crate::http::date::{ImfFixdate, imf_fixdate};
 use crate::http::{FieldSpan, Method, Version};
 use crate::limits::Limits;
 use crate::routes::BuiltRoutes;
-use crate::step::{Fail, Failure};
+use crate::step::{Fail, Failure, Route};
 use crate::timeline::{MarkKind, Recorder};
 
 /// What a timer of the shard is for.
@@ -63,7 +64,11 @@ pub(crate) struct Core<B: Backend> {
     /// The latest reading of the clock. Marks that do not read it themselves share this one, so that
     /// a request never carries its neighbour's run.
     pub(super) reading: Nanos,
+    /// But for `body_bytes_max`, which is here what the most generous route takes: no message may have
+    /// more.
     pub(super) limits: Limits,
+    /// The largest content of a request whose route says nothing else.
+    pub(super) body_bytes_max: u64,
     /// Counted twice: across the shards at their start, and on this shard for each use, because an
     /// atomic count would be a cache line that all shards write.
     #[expect(clippy::redundant_allocation, reason = "two counts, as said above")]
@@ -111,6 +116,13 @@ impl<B: Backend> Core<B> {
     ) -> Core<B> {
         let reading = clock.now();
         let fields = Vec::with_capacity(limits.fields_max);
+        let body_bytes_max = limits.body_bytes_max;
+        let limits = Limits {
+            body_bytes_max: (routes.all_routes().iter())
+                .filter_map(Route::body_bytes_max)
+                .fold(body_bytes_max, u64::max),
+            ..limits
+        };
         let timer_count_max = limits.connections_max + TURNED_AWAY_MAX + limits.requests_max + 8;
         Core {
             reading,
@@ -121,6 +133,7 @@ impl<B: Backend> Core<B> {
             held: Slab::with_capacity(AT_ONCE_COUNT),
             clock,
             limits,
+            body_bytes_max,
             routes: Rc::new(routes),
             listening: Vec::new(),
             effects,

@@ -8,16 +8,16 @@ use std::rc::Rc;
 use cutaway_reactor::{Backend, Ticket};
 use cutaway_scheduler::Nanos;
 
-use super::connection::{Arrival, Ending, Upload};
+use super::connection::{Close, Ending};
 use super::core::Core;
+use super::upload::{
+    Arrival, Arrived, Awaited, Extent, Upload, Welcome, found, too_large, welcome,
+};
 use crate::ctx::RequestParts;
-use crate::http::{Event, FieldSpan, Framing, Head, Version};
+use crate::http::{Event, Framing, Head};
 use crate::route::Found;
 use crate::step::{Fail, Failure, Unobserved};
 use crate::timeline::MarkKind;
-
-/// What an upload's memory may have grown to and still be kept for the next one.
-const UPLOAD_BYTES_KEPT_MAX: usize = 64 * 1024;
 
 impl<B: Backend> Core<B> {
     /// Takes in what a connection received.
@@ -93,6 +93,10 @@ impl<B: Backend> Core<B> {
             let Some(connection) = self.connections.get_mut(ticket) else {
                 return consumed;
             };
+            if connection.refused.is_some() {
+                // What stands behind a refused request is never read as one.
+                return input.len();
+            }
             if !connection.may_read_request(&self.limits) {
                 return consumed;
             }
@@ -106,18 +110,11 @@ impl<B: Backend> Core<B> {
                     match event {
                         Event::NeedMore => return consumed,
                         Event::Head(head) => self.take_head(ticket, &head, &unread[..used]),
-                        Event::Body(span) => {
-                            if let Some(upload) = &mut connection.upload {
-                                upload.body.extend_from_slice(span.of(unread));
-                            }
-                        }
+                        Event::Body(span) => self.take_content(ticket, span.of(unread)),
                         Event::End => self.take_upload(ticket),
                     }
                 }
-                Err(refusal) => {
-                    self.refuse(ticket, refusal);
-                    return input.len();
-                }
+                Err(refusal) => self.refuse(ticket, refusal),
             }
         }
     }
@@ -132,24 +129,61 @@ impl<B: Backend> Core<B> {
             held_at: connection.waits_since(head_at),
             head_at,
         };
+        let fields = std::mem::take(&mut self.fields);
+        let arrived = Arrived {
+            head,
+            head_bytes,
+            fields: &fields,
+            body: &[],
+            extent: Extent::None,
+            arrival: &arrival,
+        };
         if head.framing == Framing::None {
             connection.begin_next();
-            let fields = std::mem::take(&mut self.fields);
-            self.dispatch(ticket, head, head_bytes, &fields, &[], &arrival);
-            self.fields = fields;
+            self.dispatch(ticket, &arrived, None);
+        } else {
+            match welcome(&self.routes, &arrived, self.body_bytes_max) {
+                Welcome::Await(awaited) => self.await_content(ticket, &arrived, awaited),
+                Welcome::AtOnce => {
+                    connection.has_last_request = true;
+                    self.dispatch(ticket, &arrived, None);
+                }
+                Welcome::Refuse(failure) => self.refuse_content(ticket, &arrived, failure),
+            }
+        }
+        self.fields = fields;
+    }
+
+    /// A request's content is on its way.
+    fn await_content(&mut self, ticket: Ticket, arrived: &Arrived<'_>, awaited: Awaited) {
+        let now = self.reading;
+        let Some(connection) = self.connections.get_mut(ticket) else {
+            return;
+        };
+        let mut upload = self.spare_uploads.pop().unwrap_or_default();
+        upload.begin(arrived, awaited);
+        connection.upload = Some(upload);
+        connection.wants_continue = arrived.head.expect_continue;
+        if connection.ask_for_content(&mut self.spare_buffers, now) {
+            self.mark_dirty(ticket);
+        }
+    }
+
+    /// More of a request's content.
+    fn take_content(&mut self, ticket: Ticket, bytes: &[u8]) {
+        let Some(connection) = self.connections.get_mut(ticket) else {
+            return;
+        };
+        let Some(upload) = &mut connection.upload else {
+            return;
+        };
+        if upload.take(bytes) {
             return;
         }
-        let mut upload = self.spare_uploads.pop().unwrap_or_default();
-        upload.head = *head;
-        upload.head_bytes.clear();
-        upload.head_bytes.extend_from_slice(head_bytes);
-        upload.fields.clone_from(&self.fields);
-        upload.body.clear();
-        upload.arrival = arrival;
-        connection.upload = Some(upload);
-        connection.wants_continue = head.expect_continue && head.version == Version::Http11;
-        if connection.ask_for_content(&mut self.spare_buffers, head_at) {
-            self.mark_dirty(ticket);
+        if let Some(upload) = connection.upload.take() {
+            let failure = too_large(upload.bytes_max);
+            self.refuse_content(ticket, &upload.arrived(Extent::Part), failure);
+            self.reuse_upload(upload);
         }
     }
 
@@ -158,32 +192,43 @@ impl<B: Backend> Core<B> {
         let Some(connection) = self.connections.get_mut(ticket) else {
             return;
         };
-        let Some(mut upload) = connection.upload.take() else {
+        let Some(upload) = connection.upload.take() else {
             return;
         };
         connection.begin_next();
-        let Upload {
+        let extent = Extent::Whole {
+            bytes: upload.bytes,
+        };
+        self.dispatch(ticket, &upload.arrived(extent), None);
+        self.reuse_upload(upload);
+    }
+
+    fn reuse_upload(&mut self, mut upload: Box<Upload>) {
+        upload.forget_content();
+        self.spare_uploads.push(upload);
+    }
+
+    /// A request whose content is not wanted, or no longer: it is answered, and its connection ends with
+    /// that answer, for nobody reads where the content ends.
+    fn refuse_content(&mut self, ticket: Ticket, arrived: &Arrived<'_>, failure: Failure) {
+        if let Some(connection) = self.connections.get_mut(ticket) {
+            connection.has_last_request = true;
+            connection.refused = Some(Close::Refused);
+            self.dispatch(ticket, arrived, Some(failure));
+        }
+    }
+
+    /// A request has arrived: gives it a slot, finds its route, admits it, makes it ready; or answers it
+    /// with why it is refused.
+    fn dispatch(&mut self, ticket: Ticket, arrived: &Arrived<'_>, refused: Option<Failure>) {
+        let Arrived {
             head,
             head_bytes,
             fields,
             body,
+            extent,
             arrival,
-        } = &*upload;
-        self.dispatch(ticket, head, head_bytes, fields, body, arrival);
-        upload.body.shrink_to(UPLOAD_BYTES_KEPT_MAX);
-        self.spare_uploads.push(upload);
-    }
-
-    /// A whole request has arrived: gives it a slot, finds its route, admits it, makes it ready.
-    fn dispatch(
-        &mut self,
-        ticket: Ticket,
-        head: &Head,
-        head_bytes: &[u8],
-        fields: &[FieldSpan],
-        body: &[u8],
-        arrival: &Arrival,
-    ) {
+        } = *arrived;
         let arrived_at = self.reading;
         let Some(connection) = self.connections.get_mut(ticket) else {
             return;
@@ -202,17 +247,12 @@ impl<B: Backend> Core<B> {
         request.begin(ticket, self.sequence, head, head_bytes, arrival, is_traced);
 
         let routes = Rc::clone(&self.routes);
-        let path = head.path.of(head_bytes);
-        let found = if head.path_is_escaped {
-            routes.find_escaped(head.method, path)
-        } else {
-            routes.find(head.method, path)
-        };
+        let found = found(&routes, head, head_bytes);
         let unrouted;
         let (index, params, is_answered_at_once) = match &found {
             Found::Route { value, params } => (**value, params, false),
             Found::NotFound | Found::MethodNotAllowed { .. } => {
-                unrouted = routes.unrouted(&found, path);
+                unrouted = routes.unrouted(&found, head.path.of(head_bytes));
                 request.allow.push_str(unrouted.allow);
                 (
                     unrouted.index,
@@ -224,13 +264,15 @@ impl<B: Backend> Core<B> {
         request
             .timeline
             .stamp(MarkKind::Routed, arrival.head_at, 0, u64::from(index));
-        if head.framing != Framing::None {
+        if extent != Extent::None {
             request
                 .timeline
                 .stamp(MarkKind::BodyAwaited, arrival.head_at, 0, 0);
+        }
+        if let Extent::Whole { bytes } = extent {
             request
                 .timeline
-                .stamp(MarkKind::BodyLast, arrived_at, 0, body.len() as u64);
+                .stamp(MarkKind::BodyLast, arrived_at, 0, bytes);
         }
 
         let route = routes.route(index);
@@ -246,9 +288,15 @@ impl<B: Backend> Core<B> {
             query: head.query,
             fields,
             params,
-            body: if is_answered_at_once { &[] } else { body },
+            body,
         };
         request.context.begin(route, head_bytes, &parts);
+        if let Some(refused) = refused {
+            if let Some(request) = self.keep_request(ticket, request) {
+                self.answer_failure(request, MarkKind::Refused, refused);
+            }
+            return;
+        }
         let now = self.read_clock();
         let class = request.class;
         let deadline = request.deadline;

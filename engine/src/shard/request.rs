@@ -3,7 +3,7 @@
 use cutaway_reactor::Ticket;
 use cutaway_scheduler::{ClassId, Nanos, TimerKey};
 
-use super::connection::Arrival;
+use super::upload::Arrival;
 use crate::ctx::{Context, ExitKind, IdSource};
 use crate::effect::ResultBuffer;
 use crate::effect::sqlite::{JobHandle, SqlFinished};

@@ -51,6 +51,7 @@ pub(crate) struct Settings {
     pub(crate) class: ClassId,
     pub(crate) deadline: Deadline,
     pub(crate) slow_after: Option<Nanos>,
+    pub(crate) body_bytes_max: Option<u64>,
 }
 
 /// How long a request of a route may take.
@@ -258,6 +259,25 @@ impl<Given, Available, Own> Chain<Given, Available, Own> {
     /// A request may take as long as it likes.
     pub fn no_deadline(mut self) -> Self {
         self.settings.deadline = Deadline::Never;
+        self
+    }
+
+    /// The largest content of a request; the engine's limit says so unless it is said here. Beyond it
+    /// the request is answered 413 and the connection closed.
+    ///
+    /// ```
+    /// use cutaway::prelude::*;
+    ///
+    /// slot!(pub Picture<'r>: &'r [u8] = body bytes);
+    ///
+    /// fn keep(cx: &mut Cx<Reads<Picture>>) -> Step {
+    ///     cx.json(&cx.get(Picture).len())
+    /// }
+    ///
+    /// let routes = Routes::new().post("/pictures", chain(keep).body_bytes_max(10 << 20));
+    /// ```
+    pub fn body_bytes_max(mut self, bytes: u64) -> Self {
+        self.settings.body_bytes_max = Some(bytes);
         self
     }
 

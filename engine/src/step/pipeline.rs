@@ -9,7 +9,7 @@ use cutaway_scheduler::{ClassId, ClassTable, Nanos};
 
 use super::chain::{Deadline, ErasedStep, Settings};
 use super::decision::{Decision, Failure};
-use crate::ctx::{Access, Context, Frame, Plan, SlotMeta, discard};
+use crate::ctx::{Access, BodyFormat, Context, Frame, Plan, SlotMeta, discard};
 use crate::effect::{ResourceMeta, ResultBuffer};
 use crate::http::Method;
 use crate::response::Renderer;
@@ -26,7 +26,24 @@ pub struct Route {
     settings: Settings,
     steps: Box<[PlacedStep]>,
     plan: Plan,
+    body: BodyUse,
     renderer: Renderer,
+}
+
+/// What the steps of a route do with a request's content. It follows from their types.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum BodyMode {
+    /// None reads it: it is thrown away as it comes.
+    None,
+    /// It is there before the first step runs.
+    Buffered,
+}
+
+/// As [`BodyMode`], with what the content has to be.
+#[derive(Clone, Copy)]
+enum BodyUse {
+    None,
+    Buffered(BodyFormat),
 }
 
 const _: () = {
@@ -149,6 +166,27 @@ impl Route {
     pub fn slow_after(&self, classes: &ClassTable) -> Option<Nanos> {
         let half = |length: Nanos| Nanos(length.as_u64() / 2);
         (self.settings.slow_after).or_else(|| self.deadline(classes).map(half))
+    }
+
+    /// What becomes of a request's content.
+    pub fn body_mode(&self) -> BodyMode {
+        match self.body {
+            BodyUse::None => BodyMode::None,
+            BodyUse::Buffered(_) => BodyMode::Buffered,
+        }
+    }
+
+    /// What its steps take the content as; none where they do not read it.
+    pub fn body_format(&self) -> Option<BodyFormat> {
+        match self.body {
+            BodyUse::None => None,
+            BodyUse::Buffered(format) => Some(format),
+        }
+    }
+
+    /// The largest content of a request; none where the engine's limit says so.
+    pub fn body_bytes_max(&self) -> Option<u64> {
+        self.settings.body_bytes_max
     }
 
     /// How many steps it has.

@@ -22,11 +22,13 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+use std::convert::Infallible;
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use cutaway_reactor::ring::ListenerId;
+use cutaway_reactor::sim::SimPort;
 use cutaway_reactor::{Ring, RingStats};
 use cutaway_scheduler::{Clock, ManualClock, Nanos};
 
@@ -35,8 +37,9 @@ pub use cutaway_reactor::sim::{
 };
 
 use crate::ctx::IdSource;
-use crate::effect::Settings;
-use crate::effect::sqlite::OpenError;
+use crate::effect::sqlite::scripted::Script;
+use crate::effect::sqlite::{OpenError, SqliteEffects, SqliteJob};
+use crate::effect::{Settings, Sqlite};
 use crate::limits::Limits;
 use crate::routes::BuiltRoutes;
 use crate::shard::{Core, Shard, ShardStats, Turn};
@@ -64,6 +67,9 @@ pub struct Simulation {
     vain_turn_count: usize,
     vain_turns_max: usize,
 }
+
+/// A database as a simulated shard has it.
+type Database = SqliteEffects<SimPort<SqliteJob>>;
 
 /// What the loop around the shard is doing; as the host's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,15 +121,76 @@ impl Simulation {
         config: SimConfig,
         options: SimulationOptions,
     ) -> Result<Simulation, OpenError> {
+        Simulation::with_databases(
+            routes.into(),
+            config,
+            options,
+            |_, sqlite, net, jobs_max| sqlite.simulate(net, jobs_max),
+        )
+    }
+
+    /// As [`with_options`](Simulation::with_options), with a script that plays all the databases:
+    /// nothing is opened.
+    ///
+    /// ```
+    /// use cutaway::effect::sqlite::scripted::{Script, ScriptedAnswer};
+    /// use cutaway::prelude::*;
+    /// use cutaway::testing::simulation::{SimConfig, Simulation, SimulationOptions};
+    ///
+    /// resource!(pub Blog: Sqlite);
+    /// slot!(pub Title<'r>: (&'r str,));
+    ///
+    /// fn load(cx: &mut Cx<Writes<Title>, Uses<Blog>>) -> Step {
+    ///     cx.need(cx.on(Blog).query_one("SELECT title FROM posts").into(Title))
+    /// }
+    ///
+    /// fn show(cx: &mut Cx<Reads<Title>>) -> Step {
+    ///     let (title,) = *cx.get(Title);
+    ///     cx.text(title)
+    /// }
+    ///
+    /// let routes = Routes::new()
+    ///     .resource(Blog, Sqlite::open("not opened.db"))
+    ///     .get("/title", chain(load).then(show))
+    ///     .build()?;
+    /// let script = Script::new(|_| ScriptedAnswer::row(("hello",)).after(1.millis()));
+    /// let options = SimulationOptions::default();
+    /// let mut simulation = Simulation::scripted(routes, SimConfig::new(1), options, &script);
+    /// let client = simulation.connect();
+    /// client.send(b"GET /title HTTP/1.1\r\nHost: a\r\n\r\n");
+    /// simulation.run_for(5.millis());
+    /// assert!(client.take_read().ends_with(b"\r\n\r\nhello"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn scripted(
+        routes: impl Into<Arc<BuiltRoutes>>,
+        config: SimConfig,
+        options: SimulationOptions,
+        script: &Script,
+    ) -> Simulation {
+        let opened = Simulation::with_databases::<Infallible>(
+            routes.into(),
+            config,
+            options,
+            |name, sqlite, net, jobs_max| Ok(sqlite.simulate_scripted(name, script, net, jobs_max)),
+        );
+        opened.unwrap_or_else(|never| match never {})
+    }
+
+    fn with_databases<E>(
+        routes: Arc<BuiltRoutes>,
+        config: SimConfig,
+        options: SimulationOptions,
+        open: impl Fn(&'static str, &Sqlite, &SimNet, usize) -> Result<Database, E>,
+    ) -> Result<Simulation, E> {
         let SimulationOptions { limits, jobs_max } = options;
-        let routes: Arc<BuiltRoutes> = routes.into();
         let mut id_draws = Stream::new(config.seed, ID_SALT);
         let id_seed = [id_draws.draw(), id_draws.draw()];
         let net = SimNet::new(config);
         let listener = net.listen();
         let mut effects = Vec::new();
-        for (_, Settings::Sqlite(sqlite)) in routes.resources() {
-            effects.push(sqlite.simulate(&net, jobs_max)?);
+        for (name, Settings::Sqlite(sqlite)) in routes.resources() {
+            effects.push(open(name, sqlite, &net, jobs_max)?);
         }
         let mut exporter = Exporter::new(Box::new(Nameless), Box::new(std::io::sink()), false);
         let recorder = exporter.recorder(

@@ -3,7 +3,7 @@
 use cutaway::testing::simulation::Stream;
 
 use crate::reply::Reply;
-use crate::routes::pattern;
+use crate::routes::{SUM_BYTES_MAX, pattern};
 
 /// A request and what is expected of its reply.
 #[derive(Clone, Debug)]
@@ -144,6 +144,9 @@ impl Author<'_> {
         let mut bytes =
             format!("{method} {target} HTTP/{version}\r\nHost: simulated\r\n{connection}")
                 .into_bytes();
+        if target == "/sum" {
+            bytes.extend_from_slice(b"Content-Type: application/json\r\n");
+        }
         match content {
             None => bytes.extend_from_slice(b"\r\n"),
             Some(content) => self.add_content(&mut bytes, &content, &mut expected),
@@ -180,7 +183,14 @@ impl Author<'_> {
                 let target = format!("/users/{user}/posts/{post}");
                 get(&target, Expected::new(200, content, IN_QUEUE))
             }
-            31..=38 => {
+            31..=33 => {
+                let count = choices.within(0, 40);
+                let numbers: Vec<u64> = (0..count).map(|_| choices.below(1 << 20)).collect();
+                let content = format!("{numbers:?}").into_bytes();
+                let expected = Expected::new(200, text(&sum_of(&numbers)), IN_QUEUE);
+                ("POST", "/sum".into(), Some(content), expected)
+            }
+            34..=38 => {
                 let most = if choices.per_mille(200) { 6000 } else { 200 };
                 let len = choices.within(0, most);
                 let content = pattern(len);
@@ -289,7 +299,7 @@ impl Author<'_> {
 
     /// Something that must be refused, and ends its connection.
     fn malformed(&mut self) -> Request {
-        let kinds: [(u16, String); 14] = [
+        let kinds: [(u16, String); 17] = [
             (400, "GET /plaintext\r\n\r\n".into()),
             (400, "GET /plaintext HTTP/1.1\r\n\r\n".into()),
             (
@@ -314,6 +324,25 @@ impl Author<'_> {
                 413,
                 "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nfffff\r\n"
                     .into(),
+            ),
+            // Each of these by its route, at the head or at the content that is too much.
+            (
+                413,
+                "POST /sum HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n\
+                 Content-Length: 401\r\n\r\n[1"
+                    .into(),
+            ),
+            (
+                413,
+                format!(
+                    "POST /sum HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n\
+                     Transfer-Encoding: chunked\r\n\r\n191\r\n[{}]\r\n",
+                    "1".repeat(399)
+                ),
+            ),
+            (
+                415,
+                "POST /sum HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n[1]".into(),
             ),
             (
                 414,
@@ -343,3 +372,10 @@ impl Author<'_> {
         }
     }
 }
+
+fn sum_of(numbers: &[u64]) -> String {
+    numbers.iter().sum::<u64>().to_string()
+}
+
+// The refused requests above are one byte too long.
+const _: () = assert!(SUM_BYTES_MAX == 400);

@@ -15,6 +15,8 @@ slot!(pub PostNumber: u64 = path "post");
 slot!(pub PostId: i64 = path "id");
 slot!(pub Post<'r>: Option<(i64, &'r str, &'r str)>);
 slot!(pub NoteId: i64 = path "id");
+slot!(pub Content<'r>: &'r [u8] = body bytes);
+slot!(pub Numbers: Vec<u64> = body json);
 slot!(pub Note<'r>: Option<(&'r str,)>);
 slot!(pub Written: Executed);
 slot!(pub Until: i64 = path "n");
@@ -59,10 +61,19 @@ fn user_post(cx: &mut Cx<Reads<(UserId, PostNumber)>>) -> Step {
     cx.json(&pair)
 }
 
-fn echo(cx: &mut Cx) -> Step {
-    let body = cx.request().body();
-    cx.slice("application/octet-stream", body)
+fn echo(cx: &mut Cx<Reads<Content>>) -> Step {
+    let content = *cx.get(Content);
+    cx.slice("application/octet-stream", content)
 }
+
+/// Content as something else than bytes, with a bound of its own.
+fn sum(cx: &mut Cx<Reads<Numbers>>) -> Step {
+    let sum: u64 = cx.get(Numbers).iter().sum();
+    cx.json(&sum)
+}
+
+/// The largest content that [`sum`] takes.
+pub const SUM_BYTES_MAX: u64 = 400;
 
 /// Owned bytes, beyond what is copied behind the head from some size on.
 fn large(cx: &mut Cx<Reads<Size>>) -> Step {
@@ -101,9 +112,9 @@ fn show_post(cx: &mut Cx<Reads<Post>>) -> Step {
     cx.json(post)
 }
 
-fn write_note(cx: &mut Cx<Reads<NoteId>, Writes<Written>, Uses<Blog>>) -> Step {
+fn write_note(cx: &mut Cx<Reads<(NoteId, Content)>, Writes<Written>, Uses<Blog>>) -> Step {
     let id = *cx.get(NoteId);
-    let text = std::str::from_utf8(cx.request().body()).or_fail(BadRequest, "note", "text")?;
+    let text = std::str::from_utf8(cx.get(Content)).or_fail(BadRequest, "note", "text")?;
     let write = cx
         .on(Blog)
         .exec("INSERT OR REPLACE INTO notes (id, text) VALUES (?1, ?2)");
@@ -230,6 +241,7 @@ impl Home {
                 "/users/{id}/posts/{post}",
                 chain(user_post).class(Interactive),
             )
+            .post("/sum", chain(sum).body_bytes_max(SUM_BYTES_MAX))
             .post("/echo", chain(echo))
             .get("/large/{n}", chain(large))
             .get("/fixed", chain(fixed))

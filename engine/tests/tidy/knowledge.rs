@@ -114,10 +114,11 @@ const FLOORS: &[(&str, &[&str], bool)] = &[
     ),
     ("step", &["ctx", "effect", "http", "response"], false),
     ("response", &["ctx", "http", "step"], false),
-    ("effect/sqlite", &["ctx", "effect", "step"], true),
+    ("effect/sqlite", &["bound", "ctx", "effect", "step"], true),
     ("effect", &["ctx", "step"], false),
     ("limits", &["bound"], false),
     ("bound", &[], false),
+    ("config", &["bound", "effect", "limits", "timeline"], false),
 ];
 
 /// Wire types: a step speaks of a status or a method, never of heads, framing or encoding.

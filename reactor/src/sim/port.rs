@@ -20,7 +20,7 @@ use super::world::{Worker, World};
 
 /// The shard's end of a simulated worker.
 ///
-/// The worker takes one job after another. A job's handler runs at the virtual moment at which the
+/// The worker takes one job after another, unless it was given [lanes](SimPort::lanes). A job's handler runs at the virtual moment at which the
 /// job starts; the job comes back after a seeded time, and not before its own is over where the
 /// handler tells the time by a [`WorkClock`]. Held jobs are settled when no input waits or the batch
 /// is full, as on a real worker.
@@ -53,7 +53,8 @@ impl<J: 'static> SimPort<J> {
                 clock,
                 times: Stream::new(world.config.seed, TIMES_SALT + index as u64),
                 input: VecDeque::new(),
-                running: None,
+                running: Vec::new(),
+                lanes_max: 1,
                 held: Vec::new(),
                 held_outcomes: Vec::new(),
                 output: VecDeque::new(),
@@ -64,6 +65,13 @@ impl<J: 'static> SimPort<J> {
         let worker: Weak<Bench<J>> = Rc::downgrade(&bench);
         world.workers.push(worker);
         SimPort { bench }
+    }
+
+    /// Lets the worker have so many jobs at work at the same time, as if it were several that share
+    /// what waits. Their handler still runs for one after the other, each as it starts. At least 1.
+    pub fn lanes(self, lanes_max: usize) -> SimPort<J> {
+        self.bench.place.borrow_mut().lanes_max = lanes_max.max(1);
+        self
     }
 }
 
@@ -79,7 +87,7 @@ impl<J: 'static> WorkerPort<J> for SimPort<J> {
         world.record("job submitted", bench.index as u64, 0);
         place.in_flight_count += 1;
         place.input.push_back(job);
-        if place.running.is_none() && place.input.len() == 1 {
+        if place.running.len() + place.input.len() <= place.lanes_max {
             let at = world.after_latency();
             world.plan_work(bench.index, at);
         }
@@ -151,6 +159,11 @@ impl WorkClock {
         }
     }
 
+    /// Lets the running job have worked for this length of time.
+    pub fn spend(&self, length: Nanos) {
+        self.used.set(self.used.get().map(|used| used + length));
+    }
+
     fn begin(&self) {
         self.used.set(Some(Nanos::ZERO));
     }
@@ -181,7 +194,8 @@ struct Place<J> {
     clock: WorkClock,
     times: Stream,
     input: VecDeque<Box<J>>,
-    running: Option<Running<J>>,
+    running: Vec<Running<J>>,
+    lanes_max: usize,
     /// Jobs that wait for their batch to be settled, and beside each how it has ended so far.
     held: Vec<Box<J>>,
     held_outcomes: Vec<Outcome>,
@@ -202,16 +216,9 @@ struct Running<J> {
 impl<J> Worker for Bench<J> {
     fn work(&self) {
         let now = self.world.borrow().now();
-        let is_over = match &self.place.borrow().running {
-            // An event of a job that was finished early finds the next one at work.
-            Some(running) if running.ends_at > now => return,
-            Some(_) => true,
-            None => false,
-        };
-        if is_over {
-            self.finish();
-        }
-        self.start_next();
+        // An event of a job that was finished early may find none that is over.
+        while self.finish_first(|running| running.ends_at <= now) {}
+        self.start_all();
     }
 
     fn may_block(&self) -> Result<(), Wrong> {
@@ -231,10 +238,18 @@ impl<J> Worker for Bench<J> {
 }
 
 impl<J> Bench<J> {
-    fn start_next(&self) {
+    fn start_all(&self) {
+        while self.start_next() {}
+    }
+
+    /// Starts the next job, if one waits and there is room for it.
+    fn start_next(&self) -> bool {
         let mut place = self.place.borrow_mut();
+        if place.running.len() == place.lanes_max {
+            return false;
+        }
         let Some(mut job) = place.input.pop_front() else {
-            return;
+            return false;
         };
         let (is_panic, is_late, latency_max) = {
             let mut world = self.world.borrow_mut();
@@ -265,21 +280,25 @@ impl<J> Bench<J> {
         let worked_until = world.now() + used;
         let ends_at = worked_until.max(world.now() + length);
         world.plan_work(self.index, ends_at);
-        place.running = Some(Running {
+        place.running.push(Running {
             finished: Finished { job, outcome },
             publish,
             ends_at,
             worked_until,
         });
+        true
     }
 
-    /// Publishes the running job, or holds it; settles the batch where its time has come.
-    fn finish(&self) {
+    /// Publishes the first running job that is over, or holds it; settles the batch where its time
+    /// has come. False where none is over.
+    fn finish_first(&self, is_over: impl Fn(&Running<J>) -> bool) -> bool {
         let mut borrowed = self.place.borrow_mut();
         let place = &mut *borrowed;
-        let Some(running) = place.running.take() else {
-            return;
+        let over = (0..place.running.len()).filter(|&at| is_over(&place.running[at]));
+        let Some(first) = over.min_by_key(|&at| place.running[at].ends_at) else {
+            return false;
         };
+        let running = place.running.remove(first);
         let Finished { job, outcome } = running.finished;
         match running.publish {
             Publish::Now => place.output.push_back(Finished { job, outcome }),
@@ -304,16 +323,14 @@ impl<J> Bench<J> {
             place.is_shard_asleep = false;
             world.wake();
         }
+        true
     }
 
-    /// The running job turns out to be over already.
+    /// A running job turns out to be over already.
     fn finish_early(&self) {
         let now = self.world.borrow().now();
-        let is_done = (self.place.borrow().running.as_ref())
-            .is_some_and(|running| running.worked_until <= now);
-        if is_done {
-            self.finish();
-            self.start_next();
+        if self.finish_first(|running| running.worked_until <= now) {
+            self.start_all();
         }
     }
 }

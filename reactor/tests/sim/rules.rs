@@ -526,6 +526,49 @@ fn a_job_takes_the_time_it_has_seen_pass() {
     assert_eq!(clock.now(), machine.net.clock().now());
 }
 
+/// Works for as many milliseconds as the job says.
+struct Worker {
+    clock: WorkClock,
+}
+
+impl Handler<u64> for Worker {
+    fn run(&mut self, millis: &mut u64) -> Publish {
+        self.clock.spend(Nanos::from_millis(*millis));
+        Publish::Now
+    }
+}
+
+#[test]
+fn jobs_in_lanes_do_not_wait_for_each_other() {
+    let order = |lanes_max| {
+        let machine = Machine::healthy(1);
+        let clock = WorkClock::new(&machine.net, Nanos::ZERO);
+        let worker = Worker {
+            clock: clock.clone(),
+        };
+        let mut port = SimPort::with_clock(&machine.net, 4, clock, worker).lanes(lanes_max);
+        for millis in [40, 30, 10, 20] {
+            assert!(port.try_submit(Box::new(millis)).is_ok());
+        }
+        while machine.net.step() {}
+        let order: Vec<_> = std::iter::from_fn(|| port.poll())
+            .map(|it| *it.job)
+            .collect();
+        (order, machine.net.clock().now())
+    };
+    let (one_by_one, end) = order(1);
+    assert_eq!(one_by_one, [40, 30, 10, 20]);
+    assert!(end >= Nanos::from_millis(100), "{end:?}");
+    // The third starts when the second ends, the fourth with the end of the first.
+    let (two_by_two, end) = order(2);
+    assert_eq!(two_by_two, [30, 40, 10, 20]);
+    assert!(end >= Nanos::from_millis(60), "{end:?}");
+    assert!(end < Nanos::from_millis(70), "{end:?}");
+    let (together, end) = order(4);
+    assert_eq!(together, [10, 20, 30, 40]);
+    assert!(end < Nanos::from_millis(50), "{end:?}");
+}
+
 #[test]
 #[should_panic(expected = "connection 0 has a receive in flight already")]
 fn a_second_receive_is_refused() {

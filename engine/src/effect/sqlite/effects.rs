@@ -103,7 +103,7 @@ impl<P: WorkerPort<SqliteJob>> SqliteEffects<P> {
         assert!(!readers.is_empty(), "a database has at least one reader");
         let mut ports = readers;
         ports.push(writer);
-        let count = u32::try_from(settings.in_flight_max).unwrap_or(u32::MAX);
+        let count = u32::try_from(settings.bounds.in_flight_max).unwrap_or(u32::MAX);
         let uses: Vec<_> = (0..count).map(|_| Use::new()).collect();
         let free = (0..count).zip(&uses).map(|(index, of)| {
             let cancel = Cancel {
@@ -117,10 +117,10 @@ impl<P: WorkerPort<SqliteJob>> SqliteEffects<P> {
             free: free.rev().collect(),
             uses,
             ports,
-            buffers: Vec::with_capacity(settings.in_flight_max),
-            buffers_max: settings.in_flight_max,
-            operand_bytes_max: settings.operand_bytes_max,
-            costs: Costs::new(settings.statements_max),
+            buffers: Vec::with_capacity(settings.bounds.in_flight_max),
+            buffers_max: settings.bounds.in_flight_max,
+            operand_bytes_max: settings.bounds.operand_bytes_max,
+            costs: Costs::new(settings.bounds.statements_max),
             first_port: 0,
         }
     }

@@ -25,7 +25,7 @@ pub(super) struct Session<C> {
 impl<C: Clock + 'static> Session<C> {
     pub(super) fn open(settings: &Sqlite, clock: C) -> Result<Session<C>, OpenError> {
         super::memory::count();
-        let watch = Rc::new(Watch::new(clock, settings.busy_timeout));
+        let watch = Rc::new(Watch::new(clock, settings.bounds.busy_timeout));
         let path = settings.c_path()?;
         let display = settings.path.display().to_string();
         let connection = match Connection::open(&path, watch) {
@@ -38,9 +38,9 @@ impl<C: Clock + 'static> Session<C> {
             }
         };
         let session = Session {
-            cache: StatementCache::new(settings.statements_max),
+            cache: StatementCache::new(settings.bounds.statements_max),
             connection,
-            result_bytes_max: settings.result_bytes_max,
+            result_bytes_max: settings.bounds.result_bytes_max,
             path: display,
         };
         session.set_up("PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON")?;

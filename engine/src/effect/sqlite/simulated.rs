@@ -15,6 +15,7 @@ impl Sqlite {
         net: &SimNet,
         jobs_max: usize,
     ) -> Result<SqliteEffects<SimPort<SqliteJob>>, OpenError> {
+        self.check()?;
         let clock = || WorkClock::new(net, A_LOOK);
         let at_disk = |clock: WorkClock, handler| {
             SimPort::with_clock(
@@ -31,8 +32,8 @@ impl Sqlite {
         // The writer comes first: it makes the file.
         let writer: Box<dyn Handler<SqliteJob>> = Box::new(self.writer(writer_clock.clone())?);
         let writer = at_disk(writer_clock, writer);
-        let mut readers = Vec::with_capacity(self.readers_per_shard);
-        for _ in 0..self.readers_per_shard {
+        let mut readers = Vec::with_capacity(self.bounds.readers);
+        for _ in 0..self.bounds.readers {
             let clock = clock();
             readers.push(at_disk(clock.clone(), Box::new(self.reader(clock)?)));
         }

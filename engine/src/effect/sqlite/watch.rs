@@ -21,7 +21,7 @@ pub(super) struct Cancel {
 }
 
 impl Cancel {
-    fn is_set(&self) -> bool {
+    pub(super) fn is_set(&self) -> bool {
         // Relaxed: nothing else is read on the strength of it.
         self.flag.load(Ordering::Relaxed) == self.generation
     }

@@ -4,8 +4,8 @@ use std::any::TypeId;
 
 use cutaway_scheduler::Nanos;
 
-use super::{PlacedExtract, PlacedStep, Route};
-use crate::ctx::{Extract, PlanBuilder, PlanRefusal, SlotMeta, Source};
+use super::{BodyUse, PlacedExtract, PlacedStep, Route};
+use crate::ctx::{BodyFormat, Extract, PlanBuilder, PlanRefusal, SlotMeta, Source};
 use crate::effect::ResourceMeta;
 use crate::http::Method;
 use crate::response::Renderer;
@@ -74,6 +74,22 @@ pub enum RouteRefusal {
         /// The parameter.
         param: &'static str,
     },
+    /// Two slots take the content as different things.
+    #[error(
+        "{pattern}: slot `{first}` is the body as {first_format}, slot `{second}` as {second_format}"
+    )]
+    TwoBodies {
+        /// The route's pattern.
+        pattern: &'static str,
+        /// The slot that is read first.
+        first: &'static str,
+        /// As what.
+        first_format: &'static str,
+        /// The other slot.
+        second: &'static str,
+        /// As what.
+        second_format: &'static str,
+    },
     /// Its steps have more slots than presence bits.
     #[error("{pattern}: {count} slots, at most {} a route", crate::ctx::SLOTS_MAX)]
     TooManySlots {
@@ -116,6 +132,7 @@ impl Route {
         given: &[SlotMeta],
     ) -> Result<Route, Vec<RouteRefusal>> {
         let mut refusals = refusals_of(&parts, given);
+        let body = body_use(&parts, given, &mut refusals);
         let mut plan = PlanBuilder::new();
         let mut present: Vec<SlotMeta> = given.to_vec();
         let steps = (parts.entries.into_iter())
@@ -134,6 +151,7 @@ impl Route {
                 settings: parts.settings,
                 steps,
                 plan,
+                body,
                 renderer: parts.renderer,
             }),
             Ok(_) => Err(refusals),
@@ -242,6 +260,44 @@ fn refusals_of(parts: &RouteParts<'_>, given: &[SlotMeta]) -> Vec<RouteRefusal> 
         }
     }
     refusals
+}
+
+/// What the steps take the content as. Bytes are whatever else it is, too: a signature is checked on
+/// the same bytes that are read as JSON.
+fn body_use(
+    parts: &RouteParts<'_>,
+    given: &[SlotMeta],
+    refusals: &mut Vec<RouteRefusal>,
+) -> BodyUse {
+    let mut body = None;
+    let mut written = given.to_vec();
+    let mut read: Vec<&SlotMeta> = Vec::new();
+    for entry in &parts.entries {
+        let is_read = |slot: &&SlotMeta| !written.iter().any(|known| known.is(slot));
+        read.extend(entry.reads.iter().filter(is_read));
+        written.extend(&entry.writes);
+    }
+    for slot in read {
+        let Some(Source::Body(format)) = slot.extract.map(|extract| extract.source) else {
+            continue;
+        };
+        match body {
+            None | Some((_, BodyFormat::Bytes)) => body = Some((slot.name, format)),
+            Some((first, first_format))
+                if format != first_format && format != BodyFormat::Bytes =>
+            {
+                refusals.push(RouteRefusal::TwoBodies {
+                    pattern: parts.pattern,
+                    first,
+                    first_format: first_format.name(),
+                    second: slot.name,
+                    second_format: format.name(),
+                });
+            }
+            Some(_) => {}
+        }
+    }
+    body.map_or(BodyUse::None, |(_, format)| BodyUse::Buffered(format))
 }
 
 fn knows(resources: &[ResourceMeta], id: TypeId) -> bool {

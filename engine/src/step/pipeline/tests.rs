@@ -702,7 +702,8 @@ fn shards_share_a_route() {
 
 #[test]
 fn a_request_is_read_where_it_lies() {
-    fn shows(cx: &mut Cx) -> Step {
+    slot!(Content<'r>: &'r [u8] = body bytes);
+    fn shows(cx: &mut Cx<Reads<Content>>) -> Step {
         let request = cx.request();
         assert_eq!(request.method(), Method::Get);
         assert_eq!(request.target(), "/7?x=1");
@@ -713,7 +714,8 @@ fn a_request_is_read_where_it_lies() {
         assert_eq!(request.fields().count(), 2);
         assert_eq!(request.param_bytes("id"), Some(&b"7"[..]));
         assert_eq!(request.param("slag", cx.arena()), None);
-        cx.slice("text/plain", request.body())
+        let content = *cx.get(Content);
+        cx.slice("text/plain", content)
     }
     let tested = crate::testing::get("/7?x=1")
         .param("id", "7")
