@@ -1,5 +1,10 @@
 //! Every route of the blog through everything that can go wrong behind it, on the simulated machine.
 
+use std::cell::Cell;
+use std::rc::Rc;
+
+use cutaway::effect::sqlite::scripted::{Script, ScriptedAnswer, ScriptedStatement};
+use cutaway::effect::sqlite::{Constraint, SqlErrorKind};
 use cutaway::http::Method;
 use cutaway::testing::simulation::{Fault, FaultPlan};
 use serde_json::json;
@@ -230,6 +235,79 @@ fn a_worker_with_no_room_is_worth_another_try() {
 #[test]
 fn a_worker_that_panics_is_an_error_of_ours() {
     check(Fault::JobPanicked, 500);
+}
+
+/// What a database answers in which everything is there.
+fn found(statement: &ScriptedStatement<'_>) -> ScriptedAnswer {
+    let at = "2026-11-21T10:05:00.000Z";
+    let sql = statement.sql;
+    if sql.contains("count(*)") {
+        ScriptedAnswer::row((1,))
+    } else if sql.starts_with("DELETE") || sql.contains("SET comment_count") {
+        ScriptedAnswer::changed(1)
+    } else if sql.contains("comments") {
+        ScriptedAnswer::row((1, 1, "Comment", "Ada", at, at))
+    } else {
+        ScriptedAnswer::row((1, "Post", "Text", "Ada", at, at, 1))
+    }
+}
+
+/// Every statement of every route by itself is answered in this way; the request fails with this
+/// status.
+fn check_answer(status: u16, answer: fn() -> ScriptedAnswer) {
+    for case in cases() {
+        for failing in 0.. {
+            let asked_count = Rc::new(Cell::new(0));
+            let script = Script::new({
+                let asked_count = Rc::clone(&asked_count);
+                move |statement| {
+                    let number = asked_count.replace(asked_count.get() + 1);
+                    if number == failing {
+                        answer()
+                    } else {
+                        found(statement)
+                    }
+                }
+            });
+            let mut site = SimulatedSite::scripted(&script);
+            let response = site.ask(&case.ask);
+            site.end();
+            if asked_count.get() <= failing {
+                // All of them have had their turn.
+                assert_eq!(response.status, case.status, "{case:?}: {response:?}");
+                assert_eq!(failing > 0, case.touch != Touch::Nothing, "{case:?}");
+                break;
+            }
+            assert_eq!(response.status, status, "{case:?}, {failing}: {response:?}");
+            check_error(&case, &response);
+        }
+    }
+}
+
+#[test]
+fn a_database_that_is_busy_is_worth_another_try() {
+    check_answer(503, || ScriptedAnswer::error(SqlErrorKind::Busy));
+}
+
+#[test]
+fn a_statement_that_takes_too_long_is_given_up() {
+    check_answer(504, ScriptedAnswer::never);
+}
+
+#[test]
+fn a_constraint_is_a_conflict_or_a_fault_of_the_input() {
+    check_answer(409, || ScriptedAnswer::constraint(Constraint::ForeignKey, ""));
+    check_answer(409, || ScriptedAnswer::constraint(Constraint::Unique, "posts.id"));
+    check_answer(422, || ScriptedAnswer::constraint(Constraint::NotNull, "posts.title"));
+    check_answer(422, || ScriptedAnswer::constraint(Constraint::Check, "posts.title"));
+}
+
+#[test]
+fn a_database_that_does_not_do_as_it_should_is_an_error_of_ours() {
+    check_answer(500, || ScriptedAnswer::error(SqlErrorKind::Storage));
+    check_answer(500, || ScriptedAnswer::error(SqlErrorKind::Statement));
+    check_answer(500, || ScriptedAnswer::row(("a column", "too few")));
+    check_answer(500, || panic!("a panic that the test planned"));
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! One blog, reached in two ways: on the simulated machine, and over real sockets.
 
+use cutaway::effect::sqlite::scripted::Script;
 use cutaway::limits::Limits;
 use cutaway::prelude::*;
-use cutaway::testing::simulation::{Fault, FaultPlan, SimClient, SimConfig, Simulation};
+use cutaway::testing::simulation::{Fault, FaultPlan, SimClient, SimConfig, Simulation, SimulationOptions};
 use serde_json::Value;
 
 use crate::client::{Client, Response};
@@ -181,6 +182,20 @@ impl SimulatedSite {
             ..SimConfig::new(seed)
         };
         let simulation = Simulation::new(routes, config).unwrap();
+        SimulatedSite {
+            client: simulation.connect(),
+            simulation,
+            unread: Vec::new(),
+        }
+    }
+
+    /// A blog whose database is played.
+    pub fn scripted(script: &Script) -> SimulatedSite {
+        let routes = example::routes(Sqlite::open("is never opened"))
+            .build()
+            .unwrap();
+        let options = SimulationOptions::default();
+        let simulation = Simulation::scripted(routes, SimConfig::new(1), options, script);
         SimulatedSite {
             client: simulation.connect(),
             simulation,
