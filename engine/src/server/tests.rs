@@ -18,7 +18,9 @@ fn running(news: Receiver<News>) -> Running {
         drain_within: AtomicU64::new(0),
         wakers: Vec::new(),
     };
+    let routes = Routes::new().build().expect("no routes are in no conflict");
     Running {
+        routes: Arc::new(routes),
         address: SocketAddr::from(([127, 0, 0, 1], 1)),
         drain_timeout: Nanos::ZERO,
         control: Arc::new(control),
