@@ -83,19 +83,8 @@ impl Flow {
 impl Graph {
     fn of(routes: &BuiltRoutes) -> Graph {
         let resources: Vec<_> = routes.resources().iter().map(|(name, _)| *name).collect();
-        let declared = routes.routes().len();
-        let pipelines = routes
-            .all_routes()
-            .iter()
-            .enumerate()
-            .map(|(index, route)| {
-                let title = if index < declared {
-                    format!("{} {}", route.method().name(), route.pattern())
-                } else {
-                    route.pattern().to_owned()
-                };
-                Pipeline::of(title, route, &resources)
-            });
+        let pipelines =
+            (routes.titled_routes()).map(|(title, route)| Pipeline::of(title, route, &resources));
         Graph {
             pipelines: pipelines.collect(),
             resources,
@@ -105,7 +94,7 @@ impl Graph {
 
 impl Pipeline {
     fn of(title: String, route: &Route, resources: &[&'static str]) -> Pipeline {
-        let steps: Vec<_> = (0..).map_while(|step| route.contract(step)).collect();
+        let steps: Vec<_> = route.contracts().collect();
         let mut nodes = vec!["request"];
         nodes.extend(steps.iter().map(|step| short(step.name())));
         let mut flows: Vec<Flow> = (1..nodes.len())

@@ -43,12 +43,8 @@ struct Listing<'b>(&'b BuiltRoutes);
 
 impl fmt::Display for Listing<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, route) in self.0.all_routes().iter().enumerate() {
-            if index < self.0.routes().len() {
-                writeln!(f, "{} {}", route.method().name(), route.pattern())?;
-            } else {
-                writeln!(f, "{}", route.pattern())?;
-            }
+        for (title, route) in self.0.titled_routes() {
+            writeln!(f, "{title}")?;
             self.write_terms(f, route)?;
             write_steps(f, route)?;
         }
@@ -73,9 +69,9 @@ impl Listing<'_> {
 }
 
 fn write_steps(f: &mut fmt::Formatter<'_>, route: &Route) -> fmt::Result {
-    let contracts = || (0..).map_while(|step| route.contract(step));
-    let width = contracts().map(|step| step.name().len()).max().unwrap_or(0);
-    for step in contracts() {
+    let names = route.contracts().map(|step| step.name().len());
+    let width = names.max().unwrap_or(0);
+    for step in route.contracts() {
         let clauses = [
             ("reads", step.read_slots().iter().map(described).collect()),
             ("writes", step.writes().map(str::to_owned).collect()),

@@ -7,20 +7,17 @@ use std::fmt;
 
 use super::BuiltRoutes;
 use crate::ctx::SlotMeta;
-use crate::http::Method;
-use crate::step::{Clause, Contract, Route};
+use crate::step::{Contract, Declared, Route};
 
 /// A slot that a step declares in vain.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VainSlot {
-    /// The method of the step's route.
-    pub method: Method,
-    /// The route's pattern.
-    pub pattern: &'static str,
+    /// The step's route, as a listing calls it: `GET /posts/{id}`.
+    pub route: String,
     /// The step.
     pub step: &'static str,
-    /// Where the step declares it.
-    pub clause: Clause,
+    /// What the step declares it for.
+    pub declared: Declared,
     /// The slot.
     pub slot: &'static str,
 }
@@ -28,17 +25,13 @@ pub struct VainSlot {
 impl fmt::Display for VainSlot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let VainSlot {
-            method,
-            pattern,
+            route,
             step,
-            clause,
+            declared,
             slot,
         } = self;
-        let method = method.name();
-        write!(
-            f,
-            "{method} {pattern}: step {step} declares `{clause:?}<{slot}>`"
-        )
+        let clause = declared.clause();
+        write!(f, "{route}: step {step} declares `{clause}<{slot}>`")
     }
 }
 
@@ -66,13 +59,24 @@ impl BuiltRoutes {
     /// # Ok::<(), cutaway::RoutesRefused>(())
     /// ```
     pub fn unread_slots(&self) -> Vec<VainSlot> {
-        let unread: Vec<_> = self.routes().iter().flat_map(unread_of).collect();
-        let read: Vec<_> = self.all_routes().iter().flat_map(read_of).collect();
-        let is_vain = |(route, step, slot): (&Route, Contract<'_>, &SlotMeta)| {
-            let is_read = |(name, known): &(&str, SlotMeta)| *name == step.name() && known.is(slot);
-            (!read.iter().any(is_read)).then(|| vain(route, step, Clause::Writes, slot))
+        let written: Vec<_> = (self.titled_routes())
+            .flat_map(|(title, route)| written_by(title, route))
+            .collect();
+        let is_read_somewhere = |unread: &Written<'_>| {
+            let of_same_step = |other: &&Written<'_>| {
+                other.step.name() == unread.step.name() && other.slot.is(unread.slot)
+            };
+            (written.iter().filter(of_same_step)).any(|other| other.is_read)
         };
-        unread.into_iter().filter_map(is_vain).collect()
+        let vain = (written.iter())
+            .filter(|slot| !is_read_somewhere(slot))
+            .map(|slot| VainSlot {
+                route: slot.title.clone(),
+                step: slot.step.name(),
+                declared: Declared::ToWrite,
+                slot: slot.slot.name,
+            });
+        vain.collect()
     }
 
     /// The slots that a step declares and has touched in no request so far: neither read, nor put, nor
@@ -102,13 +106,18 @@ impl BuiltRoutes {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn unused_slots(&self) -> Vec<VainSlot> {
-        let steps = (self.all_routes().iter())
-            .flat_map(|route| contracts(route).map(move |step| (route, step)));
-        let unused = steps.flat_map(|(route, step)| {
-            let slots = step.untouched_slots();
-            slots.map(move |(clause, slot)| vain(route, step, clause, slot))
-        });
-        unused.collect()
+        let mut unused = Vec::new();
+        for (title, route) in self.titled_routes() {
+            for step in route.contracts() {
+                unused.extend(step.untouched_slots().map(|(declared, slot)| VainSlot {
+                    route: title.clone(),
+                    step: step.name(),
+                    declared,
+                    slot: slot.name,
+                }));
+            }
+        }
+        unused
     }
 
     /// What a server says of them when it ends; empty where there is nothing to say.
@@ -120,44 +129,32 @@ impl BuiltRoutes {
     }
 }
 
-/// The route's slots that are written and read by no later step of it.
-fn unread_of(route: &Route) -> Vec<(&Route, Contract<'_>, &SlotMeta)> {
-    written_of(route, false)
+/// A slot that a step writes.
+struct Written<'b> {
+    title: String,
+    step: Contract<'b>,
+    slot: &'b SlotMeta,
+    /// Whether a later step of the route reads it.
+    is_read: bool,
 }
 
-/// The names of the steps that write something which a later step of the route reads, with that.
-fn read_of(route: &Route) -> impl Iterator<Item = (&str, SlotMeta)> {
-    let read = written_of(route, true);
-    read.into_iter().map(|(_, step, slot)| (step.name(), *slot))
-}
-
-fn written_of(route: &Route, is_read: bool) -> Vec<(&Route, Contract<'_>, &SlotMeta)> {
-    let steps: Vec<_> = contracts(route).collect();
+/// What the steps of a route write.
+fn written_by(title: String, route: &Route) -> Vec<Written<'_>> {
+    let steps: Vec<_> = route.contracts().collect();
     let mut written = Vec::new();
     for (at, step) in steps.iter().enumerate() {
-        let reads = |slot: &SlotMeta| {
+        let is_read = |slot: &SlotMeta| {
             let mut later = steps[at + 1..].iter().flat_map(|step| step.read_slots());
             later.any(|known| known.is(slot))
         };
-        let slots = step.write_slots().iter();
-        let chosen = slots.filter(|slot| reads(slot) == is_read);
-        written.extend(chosen.map(|slot| (route, *step, slot)));
+        written.extend(step.write_slots().iter().map(|slot| Written {
+            title: title.clone(),
+            step: *step,
+            slot,
+            is_read: is_read(slot),
+        }));
     }
     written
-}
-
-fn contracts(route: &Route) -> impl Iterator<Item = Contract<'_>> {
-    (0..).map_while(|step| route.contract(step))
-}
-
-fn vain(route: &Route, step: Contract<'_>, clause: Clause, slot: &SlotMeta) -> VainSlot {
-    VainSlot {
-        method: route.method(),
-        pattern: route.pattern(),
-        step: step.name(),
-        clause,
-        slot: slot.name,
-    }
 }
 
 #[cfg(test)]

@@ -210,6 +210,11 @@ impl Route {
         self.steps.get(usize::from(step)).map(Contract)
     }
 
+    /// What each step reads, writes and uses, in order.
+    pub(crate) fn contracts(&self) -> impl Iterator<Item = Contract<'_>> {
+        self.steps.iter().map(Contract)
+    }
+
     pub(crate) fn plan(&self) -> &Plan {
         &self.plan
     }
@@ -363,13 +368,23 @@ impl Route {
     }
 }
 
-/// Where a step's signature names a slot.
+/// What a step declares a slot for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Clause {
-    /// In `Reads<..>`.
-    Reads,
-    /// In `Writes<..>`.
-    Writes,
+pub enum Declared {
+    /// It stands in `Reads<..>`.
+    ToRead,
+    /// It stands in `Writes<..>`.
+    ToWrite,
+}
+
+impl Declared {
+    /// The clause of the step's signature.
+    pub fn clause(self) -> &'static str {
+        match self {
+            Declared::ToRead => "Reads",
+            Declared::ToWrite => "Writes",
+        }
+    }
 }
 
 /// What a step reads, writes and uses.
@@ -402,7 +417,7 @@ impl<'p> Contract<'p> {
 
     /// The slots it declares and has touched in no request so far, reads before writes. Empty where
     /// it has not run without a failure yet, and in release builds, which do not count.
-    pub(crate) fn untouched_slots(self) -> impl Iterator<Item = (Clause, &'p SlotMeta)> {
+    pub(crate) fn untouched_slots(self) -> impl Iterator<Item = (Declared, &'p SlotMeta)> {
         let PlacedStep {
             reads,
             writes,
@@ -410,10 +425,10 @@ impl<'p> Contract<'p> {
             usage,
             ..
         } = self.0;
-        let declared = (reads.iter().map(|slot| (Clause::Reads, slot)))
-            .chain(writes.iter().map(|slot| (Clause::Writes, slot)));
+        let slots = (reads.iter().map(|slot| (Declared::ToRead, slot)))
+            .chain(writes.iter().map(|slot| (Declared::ToWrite, slot)));
         let touched = usage.touched().unwrap_or(u64::MAX);
-        (declared.zip(access.slots()))
+        (slots.zip(access.slots()))
             .filter(move |(_, bit)| touched & bit == 0)
             .map(|(slot, _)| slot)
     }

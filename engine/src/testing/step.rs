@@ -12,7 +12,7 @@ use crate::http::{FieldSpan, Method, Span};
 use crate::response::{ResponseView, problem};
 use crate::route::Params;
 use crate::step::{
-    ChainSettings, Clause, Contract, Decision, Entry, Failure, Go, IntoStep, Outcome, Route,
+    ChainSettings, Contract, Decision, Declared, Entry, Failure, Go, IntoStep, Outcome, Route,
     RouteParts, StepEnd, StepObserver,
 };
 
@@ -265,9 +265,9 @@ impl Tested {
     /// assert!(!cfg!(debug_assertions) || tested.unread() == ["Rights"]);
     /// ```
     pub fn unread(&self) -> Vec<&'static str> {
-        let untouched = (self.route.contract(0).into_iter()).flat_map(Contract::untouched_slots);
+        let untouched = self.route.contracts().flat_map(Contract::untouched_slots);
         untouched
-            .filter(|(clause, _)| *clause == Clause::Reads)
+            .filter(|(declared, _)| *declared == Declared::ToRead)
             .map(|(_, slot)| slot.name)
             .collect()
     }
