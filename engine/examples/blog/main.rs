@@ -18,12 +18,12 @@ mod posts;
 mod problem;
 mod view;
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
+#[path = "../flags/serving.rs"]
+mod serving;
 
 use clap::Parser;
+use cutaway::chains;
 use cutaway::prelude::*;
-use cutaway::{TraceMode, chains};
 
 resource!(
     /// The database, as steps name it.
@@ -46,32 +46,27 @@ pub fn routes(database: Sqlite) -> Routes {
         .mount("", pages::routes())
 }
 
-/// Serves a blog.
+/// Serves a blog. `--print-routes` prints its routes instead.
 #[derive(Parser)]
 struct Options {
-    /// Where to listen.
-    #[arg(long, default_value = "127.0.0.1:8080")]
-    addr: SocketAddr,
-    /// The SQLite file; made at first start.
-    #[arg(long, default_value = "blog.db")]
-    db: PathBuf,
-    /// How many shards; one for each core if not told.
-    #[arg(long)]
-    shards: Option<usize>,
-    /// Which timelines to print: all, slow or off.
-    #[arg(long, default_value = "slow")]
-    trace: TraceMode,
+    #[command(flatten)]
+    serving: serving::Serving,
+    /// The SQLite file, if not blog.db; made at first start.
+    #[arg(long, value_name = "PATH")]
+    db: Option<String>,
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let options = Options::parse();
-    let mut engine = Engine::new(routes(Sqlite::open(options.db)).build()?)
-        .address(options.addr)
-        .trace(options.trace);
-    if let Some(shards) = options.shards {
-        engine = engine.shards(shards);
+    let routes = routes(Sqlite::open("blog.db")).build()?;
+    if routes.answer_flags(std::env::args()) {
+        return Ok(());
     }
-    let running = engine.start()?;
+    let options = Options::parse();
+    let mut config = options.serving.config();
+    if let Some(db) = options.db {
+        config = config.set("resources.Blog.path", db);
+    }
+    let running = Engine::new(routes).config(config).start()?;
     let address = running.address();
     println!("listening on http://{address}; open it, or try");
     println!("  curl -i http://{address}/blog/posts");

@@ -296,10 +296,18 @@ fn a_statement_that_takes_too_long_is_given_up() {
 
 #[test]
 fn a_constraint_is_a_conflict_or_a_fault_of_the_input() {
-    check_answer(409, || ScriptedAnswer::constraint(Constraint::ForeignKey, ""));
-    check_answer(409, || ScriptedAnswer::constraint(Constraint::Unique, "posts.id"));
-    check_answer(422, || ScriptedAnswer::constraint(Constraint::NotNull, "posts.title"));
-    check_answer(422, || ScriptedAnswer::constraint(Constraint::Check, "posts.title"));
+    check_answer(409, || {
+        ScriptedAnswer::constraint(Constraint::ForeignKey, "")
+    });
+    check_answer(409, || {
+        ScriptedAnswer::constraint(Constraint::Unique, "posts.id")
+    });
+    check_answer(422, || {
+        ScriptedAnswer::constraint(Constraint::NotNull, "posts.title")
+    });
+    check_answer(422, || {
+        ScriptedAnswer::constraint(Constraint::Check, "posts.title")
+    });
 }
 
 #[test]

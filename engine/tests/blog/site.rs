@@ -3,7 +3,9 @@
 use cutaway::effect::sqlite::scripted::Script;
 use cutaway::limits::Limits;
 use cutaway::prelude::*;
-use cutaway::testing::simulation::{Fault, FaultPlan, SimClient, SimConfig, Simulation, SimulationOptions};
+use cutaway::testing::simulation::{
+    Fault, FaultPlan, SimClient, SimConfig, Simulation, SimulationOptions,
+};
 use serde_json::Value;
 
 use crate::client::{Client, Response};
