@@ -93,12 +93,9 @@ pub trait Site {
     /// Asks, and makes sure of the status.
     fn expect(&mut self, status: u16, ask: Ask) -> Response {
         let response = self.ask(&ask);
-        assert_eq!(
-            response.status,
-            status,
-            "{ask:?}\n{response:?}\n{}",
-            response.text()
-        );
+        let (method, target) = (ask.method, &ask.target);
+        let (found, text) = (response.status, String::from_utf8_lossy(&response.body));
+        assert_eq!(found, status, "{method} {target}: {text}");
         response
     }
 
