@@ -11,8 +11,8 @@ use crate::example;
 use crate::server::{Scratch, Server};
 use crate::site::{Ask, Site, database, get, post};
 
-const CLIENTS: usize = 32;
-const ROUNDS: usize = 12;
+const CLIENTS: usize = 16;
+const ROUNDS: usize = 20;
 
 /// One connection, kept for all its requests.
 struct Visitor(Client);
