@@ -79,7 +79,6 @@ impl<B: Backend> Shard<B> {
     pub(crate) fn leak(&mut self, leak: Leak) {
         use std::num::NonZeroU32;
 
-        use bytes::Bytes;
         use cutaway_reactor::Ticket;
 
         use super::connection::HeldReply;
@@ -117,7 +116,7 @@ impl<B: Backend> Shard<B> {
             Leak::HeldReply => {
                 core.held.insert(HeldReply {
                     head: Vec::new(),
-                    body: Bytes::new(),
+                    body: None,
                     departure: None,
                 });
             }
