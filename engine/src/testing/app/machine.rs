@@ -259,9 +259,13 @@ impl Machine {
     /// turns at their moments too, so that they are exact.
     fn run_until(&mut self, until: Nanos, mut is_enough: impl FnMut(&mut Machine) -> bool) {
         loop {
-            let next_timer = self.simulation.next_timer_at();
-            let wakes_at = next_timer.filter(|_| self.is_still).unwrap_or(until);
-            self.simulation.net().set_horizon(Some(wakes_at.min(until)));
+            // A drain's deadline that has passed is no moment to wait for.
+            let next_timer = (self.simulation.next_timer_at())
+                .filter(|at| self.is_still && *at > self.now())
+                .unwrap_or(until);
+            self.simulation
+                .net()
+                .set_horizon(Some(next_timer.min(until)));
             self.turn();
             // What happens at the end of the time still falls into it, where the end is met at all.
             let is_over = match self.now().cmp(&until) {

@@ -151,7 +151,7 @@ impl Play {
                 Err(Undecoded::NoRow.into_failure(effect.slot))
             }
             Ok(buffer) => Ok(EffectResult::Rows(buffer)),
-            Err(error) => Err(error.failure()),
+            Err(error) => Err(error.failure(effect.slot)),
         }
     }
 
