@@ -29,12 +29,15 @@ slot!(
     Views: Option<(i64,)>
 );
 
+/// What a page is made of.
+type Parts = (Title, Comments, Views);
+
 const TITLE: &str = "SELECT title FROM posts WHERE id = ?1";
 const COMMENTS: &str = "SELECT text FROM comments WHERE post = ?1 ORDER BY id LIMIT 100";
 const VIEWS: &str = "SELECT views FROM posts WHERE id = ?1";
 
 /// Three effects side by side. Without the post there is no page; the views are optional.
-fn load_page(cx: &mut Cx<Reads<Id>, Writes<(Title, Comments, Views)>, Uses<(Near, Far)>>) -> Step {
+fn load_page(cx: &mut Cx<Reads<Id>, Writes<Parts>, Uses<(Near, Far)>>) -> Step {
     let id = *cx.get(Id);
     let title = cx.on(Near).query_one(TITLE).bind(id);
     let comments = cx.on(Near).query(COMMENTS).bind(id);
@@ -46,7 +49,7 @@ fn load_page(cx: &mut Cx<Reads<Id>, Writes<(Title, Comments, Views)>, Uses<(Near
     ))
 }
 
-fn show_page(cx: &mut Cx<Reads<(Title, Comments, Views)>>) -> Step {
+fn show_page(cx: &mut Cx<Reads<Parts>>) -> Step {
     #[derive(Serialize)]
     struct Page<'r> {
         title: &'r str,

@@ -8,6 +8,10 @@
     clippy::unwrap_used,
     reason = "a test ends where something is not as it should be"
 )]
+#![allow(
+    clippy::duplicate_mod,
+    reason = "each example has its flags for itself when it runs"
+)]
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
