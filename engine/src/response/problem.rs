@@ -104,10 +104,9 @@ pub fn problem(problem: &Problem<'_>, out: &mut Vec<u8>) -> io::Result<&'static 
     )?;
     if failure.is_public() {
         out.extend_from_slice(br#","detail":"#);
-        serde_json::to_writer(
-            &mut *out,
-            &format_args!("{} {}", failure.what(), failure.key()),
-        )?;
+        let (what, key) = (failure.what(), failure.key());
+        let space = if key.is_empty() { "" } else { " " };
+        serde_json::to_writer(&mut *out, &format_args!("{what}{space}{key}"))?;
     }
     if problem.is_request_id_known() {
         out.extend_from_slice(br#","request_id":"#);
