@@ -262,22 +262,26 @@ impl<T> Table<T> {
             return Found::Route { value, params };
         }
         let mut set = 0_u16;
-        let mut first = None;
         for other in Method::ALL {
             let mut params = Params::new();
-            if let Some(value) = self.find_in::<IS_ESCAPED>(other, path, &mut params) {
+            if self
+                .find_in::<IS_ESCAPED>(other, path, &mut params)
+                .is_some()
+            {
                 set |= 1 << other as u16;
-                first.get_or_insert((value, params));
             }
         }
-        let index = (self.allows).binary_search_by_key(&set, |allow| allow.0);
-        match (index, first) {
-            (Ok(index), Some((other, params))) => Found::MethodNotAllowed {
+        let Ok(index) = (self.allows).binary_search_by_key(&set, |allow| allow.0) else {
+            return Found::NotFound;
+        };
+        let first = Method::ALL[set.trailing_zeros() as usize];
+        match self.find_in::<IS_ESCAPED>(first, path, &mut params) {
+            Some(other) => Found::MethodNotAllowed {
                 allow: &self.allows[index].1,
                 other,
                 params,
             },
-            _ => Found::NotFound,
+            None => Found::NotFound,
         }
     }
 
