@@ -149,11 +149,6 @@ pub enum Found<'t, T> {
     MethodNotAllowed {
         /// The value of the Allow field (RFC 9110 section 10.2.1).
         allow: &'t str,
-        /// What was added with one of those patterns: that of the first method in the order of
-        /// [`Method::ALL`].
-        other: &'t T,
-        /// Where the parameters of that pattern stand in the path.
-        params: Params,
     },
 }
 
@@ -250,6 +245,19 @@ impl<T> Table<T> {
         self.find_by::<true>(method, path)
     }
 
+    /// What was added with a pattern that matches the path, of the first method in the order of
+    /// [`Method::ALL`] that has one; and where its parameters stand.
+    ///
+    /// A second look-up instead of a part of [`Found`]: it is for a path whose method is not allowed,
+    /// and those that are found would have to make room for it.
+    #[cold]
+    pub fn find_any(&self, path: &[u8]) -> Option<(&T, Params)> {
+        let mut params = Params::new();
+        let mut methods = Method::ALL.into_iter();
+        let value = methods.find_map(|method| self.find_in::<true>(method, path, &mut params))?;
+        Some((value, params))
+    }
+
     #[inline(always)] // as if it were written twice
     fn find_by<const IS_ESCAPED: bool>(&self, method: Method, path: &[u8]) -> Found<'_, T> {
         let mut params = Params::new();
@@ -271,17 +279,11 @@ impl<T> Table<T> {
                 set |= 1 << other as u16;
             }
         }
-        let Ok(index) = (self.allows).binary_search_by_key(&set, |allow| allow.0) else {
-            return Found::NotFound;
-        };
-        let first = Method::ALL[set.trailing_zeros() as usize];
-        match self.find_in::<IS_ESCAPED>(first, path, &mut params) {
-            Some(other) => Found::MethodNotAllowed {
+        match self.allows.binary_search_by_key(&set, |allow| allow.0) {
+            Ok(index) => Found::MethodNotAllowed {
                 allow: &self.allows[index].1,
-                other,
-                params,
             },
-            None => Found::NotFound,
+            Err(_) => Found::NotFound,
         }
     }
 
