@@ -13,6 +13,8 @@ mod client;
 mod failing;
 #[path = "testing/script.rs"]
 mod script;
+#[path = "testing/seed.rs"]
+mod seed;
 #[path = "testing/service.rs"]
 mod service;
 #[path = "testing/whole.rs"]
