@@ -289,7 +289,7 @@ impl Route {
         }
         let need = frame.take_need();
         if let Some(continuation) = need.and_then(|need| need.continuation) {
-            return self.run_continuation(step, &continuation, frame, at, observer);
+            return self.run_continuation(step, continuation, frame, at, observer);
         }
         if !frame.holds(step.access.writes()) {
             return Err(self.not_put(step.name, step.access.writes(), frame));

@@ -77,16 +77,16 @@ where
         self.need.draft(draft);
         let window = draft.window();
         let erased = Erased::<F, (A, B, D), R>(self.continuation, PhantomData);
-        draft.continuation(Continuation {
-            run: window.arena().bump().alloc(erased),
+        let bump = window.arena().bump();
+        draft.continuation(bump.alloc(Continuation {
+            run: bump.alloc(erased),
             access: window.lend::<(A, B, D), I, J, K>(),
             name: any::type_name::<F>(),
-        });
+        }));
     }
 }
 
 /// A continuation whose type is forgotten, in the arena of its request.
-#[derive(Clone, Copy)]
 pub(crate) struct Continuation<'r> {
     run: &'r dyn Run,
     access: Lent<'r>,
