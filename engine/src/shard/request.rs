@@ -150,9 +150,9 @@ impl Request {
 
     /// Ends its context and gives each result buffer back to the resource it came from.
     pub fn end_context(&mut self, mut recycle: impl FnMut(u16, ResultBuffer)) {
-        let mut lenders = self.lenders.drain(..);
+        let lenders = &mut self.lenders;
         self.context.end(|buffer| {
-            if let Some(resource) = lenders.next() {
+            if let Some(resource) = lenders.pop() {
                 recycle(resource, buffer);
             }
         });

@@ -24,8 +24,6 @@ pub use race::{FirstCompletion, FirstSuccess, Race, RaceRule, any, first};
 pub use record::{Draft, Drafted, NeedRecord, Order};
 pub use then::{Needed, Then};
 
-pub(crate) use then::Continuation;
-
 use std::time::Duration;
 
 use super::decision::{Decision, Step};
