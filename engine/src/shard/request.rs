@@ -64,7 +64,7 @@ impl Request {
             route: None,
             underway: Underway::new(),
             needs_count: 0,
-            lenders: Vec::new(),
+            lenders: Vec::with_capacity(LENDERS_KEPT),
             class: ClassId::STANDARD,
             deadline: Nanos::NEVER,
             slow_after: Nanos::NEVER,
@@ -177,3 +177,6 @@ impl Request {
         }
     }
 }
+
+/// Room for so many lenders before a request's list of them grows; it keeps what it has grown to.
+const LENDERS_KEPT: usize = 4;
