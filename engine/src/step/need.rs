@@ -256,3 +256,6 @@ pub struct Placed<'r, G, S> {
 impl<S> Needed for Effect<'_, S> {}
 impl Needed for Timer {}
 impl<G, S> Needed for Placed<'_, G, S> {}
+
+#[cfg(test)]
+mod tests;
