@@ -73,7 +73,6 @@ impl<B: Backend> Shard<B> {
     pub(crate) fn leak(&mut self, leak: Leak) {
         use std::num::NonZeroU32;
 
-        use bytes::Bytes;
         use cutaway_reactor::Ticket;
         use cutaway_scheduler::Nanos;
 
@@ -112,7 +111,7 @@ impl<B: Backend> Shard<B> {
             Leak::HeldReply => {
                 core.held.insert(HeldReply {
                     head: Vec::new(),
-                    body: Bytes::new(),
+                    body: None,
                     departure: None,
                 });
             }

@@ -42,7 +42,9 @@ impl Drop for Loud {
 
 const SQL: &str = "SELECT title FROM posts";
 
-fn pair(cx: &mut Cx<Writes<(One, Two)>, Uses<(Blog, Cache)>>) -> Step {
+type Both = (Blog, Cache);
+
+fn pair(cx: &mut Cx<Writes<(One, Two)>, Uses<Both>>) -> Step {
     let (one, two) = (cx.on(Blog).query_one(SQL), cx.on(Cache).query_one(SQL));
     cx.need((one.into(One), two.timeout(5.millis()).into(Two)))
 }
@@ -62,12 +64,12 @@ fn shows_one(cx: &mut Cx<Reads<One>>) -> Step {
     cx.text(cx.get(One).0)
 }
 
-fn racing(cx: &mut Cx<Writes<One>, Uses<(Blog, Cache)>>) -> Step {
+fn racing(cx: &mut Cx<Writes<One>, Uses<Both>>) -> Step {
     let asks = [cx.on(Blog).query_one(SQL), cx.on(Cache).query_one(SQL)];
     cx.need(first(asks).into(One))
 }
 
-fn racing_in_vain(cx: &mut Cx<Writes<Maybe>, Uses<(Blog, Cache)>>) -> Step {
+fn racing_in_vain(cx: &mut Cx<Writes<Maybe>, Uses<Both>>) -> Step {
     let asks = [cx.on(Blog).query_one(SQL), cx.on(Cache).query_one(SQL)];
     cx.need(any(asks).optional().into(Maybe))
 }
@@ -96,7 +98,7 @@ fn with_continuations(cx: &mut Cx<Writes<Continued>, Uses<Blog>>) -> Step {
     let (bonus, one) = (7, cx.on(Blog).query_one(SQL).into(One));
     // A closure may hold what is `Copy`.
     cx.need(one.then(
-        move |cx: &mut Cx<Reads<(One, Kept)>, Writes<(Two, Length)>, Uses<Blog>>| {
+        move |cx: &mut Cx<Reads<(One, Kept)>, Writes<Later>, Uses<Blog>>| {
             assert_ne!(cx.get(One).0, "panic", "a continuation that panics");
             let key = cx.get(One).0.len() as i64 + bonus;
             let two = cx.on(Blog).query_one(SQL).bind(key);
@@ -106,6 +108,7 @@ fn with_continuations(cx: &mut Cx<Writes<Continued>, Uses<Blog>>) -> Step {
 }
 
 type Continued = (One, Two, Length, Kept);
+type Later = (Two, Length);
 
 fn measures(cx: &mut Cx<Reads<(One, Two, Kept)>, Writes<Length>>) {
     let _ = cx.get(Kept);
