@@ -41,13 +41,13 @@ pub use slot::{Borrowed, Borrows, FromSteps, Origin, Owned, Slot, SlotMeta, Stor
 pub use view::Cx;
 
 pub(crate) use frame::{
-    Access, Expected, FRAME_BYTES_MAX, Filler, Frame, Plan, PlanBuilder, PlanRefusal, SLOTS_MAX,
-    discard,
+    Access, FRAME_BYTES_MAX, Filler, Frame, Lent, Marks, NeedFault, Plan, PlanBuilder, PlanRefusal,
+    SLOTS_MAX, Target, Window, discard,
 };
 
 use crate::effect::{EffectRecord, ResultBuffer};
 use crate::response::{Renderer, ResponseView};
-use crate::step::{Cause, Failure, Outcome, Route};
+use crate::step::{Cause, Failure, NeedRecord, Outcome, Route};
 
 /// A request slot of a shard. Holds one request after another, each from [`begin`](Context::begin)
 /// to [`end`](Context::end); between them it keeps its memory, so that requests after the first few
@@ -114,9 +114,14 @@ impl Context {
         self.at
     }
 
-    /// The effect that the request waits for.
-    pub fn effect(&self) -> Option<EffectRecord<'_>> {
+    /// What the request waits for.
+    pub fn need(&self) -> Option<NeedRecord<'_>> {
         self.frame.need()
+    }
+
+    /// The effect that the request waits for, the first one of several.
+    pub fn effect(&self) -> Option<EffectRecord<'_>> {
+        self.need()?.effects.first().copied()
     }
 
     /// Fails the request: an effect that did not succeed, a deadline that has passed, a refusal. The
@@ -124,9 +129,7 @@ impl Context {
     ///
     /// Gives the failure that stands: another one where the renderer panics.
     pub fn fail(&mut self, route: &Route, failure: Failure) -> Outcome {
-        if self.effect().is_some() {
-            let _ = self.frame.forget_need();
-        }
+        let _ = self.frame.take_need();
         Outcome::Failed(self.render(route.renderer(), failure))
     }
 

@@ -5,21 +5,29 @@
 //! result back; it is decoded ([`decode`]) into the slot the step named. A step never sees who
 //! performs it, and nothing here performs anything.
 
+mod ask;
 pub mod decode;
 pub mod query;
 mod record;
 pub mod row;
+pub mod shape;
 pub mod sqlite;
+mod timer;
 
 use std::any::TypeId;
 
+pub use ask::{Ask, DecodeList, Effect};
 pub use decode::{Answer, Decode, FromRow, Undecoded};
-pub use query::{Effect, Query, SqlValue, SqliteHandle, Transaction};
-pub use record::{EffectRecord, Operation, SqlMode, SqlStatement};
+pub use query::{Query, SqlValue, SqliteHandle, Transaction};
+pub use record::{EffectRecord, EffectResult, Operation, SqlMode, SqlStatement};
 pub use row::{
     Column, DecodeError, Executed, FromColumn, ResultBuffer, Row, RowWriter, Rows, TooLarge,
 };
+pub use shape::{Optional, Shape};
 pub use sqlite::Sqlite;
+pub use timer::{Elapsed, Lapse, Timer};
+
+pub(crate) use ask::decode_one;
 
 use crate::ctx::Arena;
 
@@ -88,6 +96,10 @@ impl ResourceMeta {
 mod sealed {
     pub trait Sealed {}
     impl Sealed for super::Sqlite {}
+
+    pub trait Asking {}
+    impl<Q, K> Asking for super::Query<'_, Q, K> {}
+    impl Asking for super::Timer {}
 }
 
 /// Declares a resource: `resource!(pub Blog: Sqlite)`.

@@ -57,12 +57,15 @@ pub use timeline::TraceMode;
 /// What a file of steps needs.
 pub mod prelude {
     pub use crate::ctx::{Cx, FromText, Reads, Uses, Writes};
-    pub use crate::effect::{DecodeError, Executed, FromRow, Row, Sqlite};
+    pub use crate::effect::{DecodeError, Elapsed, Executed, FromRow, Row, Sqlite};
     pub use crate::http::Status;
     pub use crate::routes::Routes;
     pub use crate::server::Engine;
     pub use crate::step::Fail::*;
-    pub use crate::step::{Continue, Decision, Done, OrFail, Step, chain, fail, given};
+    pub use crate::step::need::Needed;
+    pub use crate::step::{
+        Continue, Decision, Done, OrFail, Step, all, all_required, any, chain, fail, first, given,
+    };
     pub use crate::time::{Batch, Durations, Interactive, Standard};
     pub use crate::{resource, slot};
 }

@@ -72,6 +72,11 @@ bounds! {
         ///
         /// A request beyond it is answered 503 with Retry-After.
         pub requests_max: usize = count 4096, 1 to 16777216;
+        /// How many times one request may ask for effects.
+        ///
+        /// Beyond it the request fails with a 500 that names the step: steps and continuations that
+        /// ask so often go round in a circle.
+        pub needs_per_request_max: usize = count 1000, 1 to 1000000;
         /// The most requests waiting in one shard's ready queue.
         ///
         /// A request beyond it is answered 503 with Retry-After.

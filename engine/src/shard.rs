@@ -3,7 +3,8 @@
 //! ```text
 //! host ── turn ──┬─ enter the ring (the one syscall)
 //!                ├─ intake:  bytes → requests → ready queue
-//!                ├─ run:     ready queue → steps → reply, or parked on an effect
+//!                ├─ run:     ready queue → steps → reply, or parked
+//!                ├─ park:    effects → workers, timers; completions → ready queue
 //!                └─ outlet:  replies → sends; receives paused, connections ended
 //! ```
 //!
@@ -21,6 +22,7 @@ mod core;
 pub(crate) mod host;
 mod intake;
 mod outlet;
+mod park;
 mod reply;
 mod request;
 mod run;
@@ -28,6 +30,7 @@ mod spare;
 mod stats;
 mod table;
 mod turn;
+mod underway;
 mod upload;
 
 pub(crate) use self::core::Core;

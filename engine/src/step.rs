@@ -6,11 +6,12 @@
 
 mod chain;
 mod decision;
-mod need;
+pub mod need;
 mod pipeline;
 
 pub use chain::{Chain, chain, given};
 pub use decision::{Cause, Continue, Decision, Done, Fail, Failure, IntoStep, OrFail, Step, fail};
+pub use need::{NeedRecord, Order, all, all_required, any, first};
 pub use pipeline::{BodyMode, Go, Outcome, Route, RouteRefusal, StepEnd, StepObserver, Unobserved};
 
 pub(crate) use chain::{Entry, Settings as ChainSettings};

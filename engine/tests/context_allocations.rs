@@ -128,8 +128,7 @@ fn allocations_of(target: &str) -> u64 {
                 writer.column(Column::Text(b"title")).unwrap();
                 writer.end_row();
             }
-            context.complete(route, result).unwrap();
-            outcome = context.resume(route, &mut Unobserved);
+            outcome = context.resume(route, [Some(result.into())], &mut Unobserved);
         }
         assert!(matches!(outcome, Outcome::Done | Outcome::Failed(_)));
         assert!(!context.response().body().as_slice().is_empty());

@@ -81,6 +81,12 @@ impl Arena {
         self.0.alloc_slice_fill_iter(values)
     }
 
+    /// An empty list with room for so many values.
+    #[inline]
+    pub(crate) fn room<T>(&self, count: usize) -> bumpalo::collections::Vec<'_, T> {
+        bumpalo::collections::Vec::with_capacity_in(count, &self.0)
+    }
+
     /// The arena beneath, for what grows in place.
     #[inline]
     pub(crate) fn bump(&self) -> &Bump {

@@ -15,11 +15,12 @@
 //! 1. `Plan` gives each slot a `Place`: an offset, aligned and inside the plan's layout, that no
 //!    other slot of the plan overlaps, and a bit. An `Access` made by a `PlanBuilder` for clauses
 //!    `C` holds the places of `C::Reads`, then those of `C::Writes`, in list order; the lists are
-//!    sealed and a slot's layout follows from its type alone.
+//!    sealed and a slot's layout follows from its type alone. So does a `Lent`, whose places come
+//!    from a window for clauses that contain `C`.
 //! 2. Between `begin` and `end`, `base` points to a block of the plan's layout inside the arena,
 //!    and `request` to a request inside the arena. `begin` runs on an ended frame only.
-//! 3. A `Window<C>` exists only while its frame's plan is its access's plan and its access was made
-//!    for `C`; so index and type of every place it uses agree by 1.
+//! 3. A `Window<C>` exists only while its frame's plan is that of the access it was opened with,
+//!    and that access was made for `C`; so index and type of every place it uses agree by 1.
 //! 4. A bit of `present` is set if and only if the slot at its place holds an initialised value. It
 //!    is written once: no value changes or moves until `end`.
 //! 5. What a value borrows as `'r` lives until `exit`, and unless it is an owned value until `end`:
@@ -29,16 +30,15 @@
 //! 6. Values that are dropped are `'static` and owed to `endings` from their write on. Values that
 //!    borrow are never dropped. `exit` forgets every value and every effect before it drops the
 //!    first, so that nothing reads what was dropped or what borrows from it; callbacks run earlier.
-//! 7. An `Expected` pairs a place with the filler of that place's slot; it stays in the frame whose
-//!    plan it came from, and is forgotten at `end`.
 
 mod ending;
+mod need;
 mod plan;
 
 use std::any::TypeId;
 use std::cell::{Cell, Ref, RefCell, RefMut};
 use std::marker::PhantomData;
-use std::mem::{self, MaybeUninit};
+use std::mem;
 use std::panic::{self, AssertUnwindSafe};
 use std::ptr::NonNull;
 
@@ -49,14 +49,16 @@ use super::list::sealed::Member;
 use super::list::{Clauses, SlotList};
 use super::request::Request;
 use super::slot::{Slot, Store, Value};
-use crate::effect::{Answer, Decode, EffectRecord, ResultBuffer};
+use crate::effect::{EffectResult, ResultBuffer};
 use crate::response::{Output, Problem, Renderer};
 use crate::step::Failure;
 
 pub(super) use ending::cell_layout;
-pub(crate) use plan::{Access, FRAME_BYTES_MAX, Plan, PlanBuilder, PlanRefusal, SLOTS_MAX};
+pub(crate) use need::{Filler, NeedFault, Target};
+pub(crate) use plan::{Access, FRAME_BYTES_MAX, Lent, Plan, PlanBuilder, PlanRefusal, SLOTS_MAX};
 
 use ending::{Endings, value_offset};
+use need::KeptNeed;
 use plan::{Place, PlanId};
 
 /// The values of one request, and what its steps leave for the shard.
@@ -69,8 +71,9 @@ pub(crate) struct Frame {
     marks: Cell<Marks>,
     endings: Endings,
     pub(super) identity: Identity,
-    need: Cell<Option<KeptEffect>>,
-    results: Vec<ResultBuffer>,
+    need: Cell<Option<KeptNeed>>,
+    /// What the effects of the request's needs gave, those of each need in their order.
+    results: Vec<Option<EffectResult>>,
     output: RefCell<Output>,
 }
 
@@ -86,11 +89,21 @@ struct Begun {
 pub(crate) struct Marks {
     /// The bit of the first slot that was put twice, plus one.
     twice: u8,
-    /// How many effects were asked for.
+    /// How many times effects were asked for.
     pub(crate) needs_count: u8,
+    /// Why what was asked for cannot be.
+    pub(crate) need_fault: Option<NeedFault>,
 }
 
 impl Marks {
+    /// Those of a step that asked for effects so many times, and did nothing else.
+    pub(crate) fn of_needs(needs_count: u8) -> Marks {
+        Marks {
+            needs_count,
+            ..Marks::default()
+        }
+    }
+
     /// The bit of the first slot that was put twice.
     pub(crate) fn put_twice(self) -> Option<u8> {
         self.twice.checked_sub(1)
@@ -150,17 +163,22 @@ impl Frame {
         body: impl for<'r> FnOnce(Window<'r, C>) -> T,
     ) -> T {
         let begun = self.begun(access.plan);
-        assert!(
-            access.signature == TypeId::of::<C>(),
-            "an access is for the clauses it was made for"
-        );
-        body(Window {
-            frame: self,
-            base: begun.base,
-            access,
-            clauses: PhantomData,
-            brand: PhantomData,
-        })
+        assert_clauses::<C>(access.signature);
+        body(Window::open(self, begun, &access.places, &access.resources))
+    }
+
+    /// As [`enter`](Frame::enter), for a continuation.
+    ///
+    /// # Panics
+    /// As `enter`.
+    pub(crate) fn enter_lent<C: Clauses, T>(
+        &self,
+        access: &Lent<'_>,
+        body: impl for<'r> FnOnce(Window<'r, C>) -> T,
+    ) -> T {
+        let begun = self.begun(access.plan);
+        assert_clauses::<C>(access.signature);
+        body(Window::open(self, begun, access.places, access.resources))
     }
 
     /// Whether all of these slots hold values.
@@ -173,39 +191,6 @@ impl Frame {
     #[inline]
     pub(crate) fn marks(&self) -> Marks {
         self.marks.get()
-    }
-
-    /// The effect that was asked for.
-    pub(crate) fn need(&self) -> Option<EffectRecord<'_>> {
-        // SAFETY: by 5, the record being borrowed no longer than the frame.
-        (self.need.get()).map(|kept| unsafe { kept.record() })
-    }
-
-    /// Takes the result of the effect that was asked for, and decodes it into its slot. The buffer
-    /// stays until the end, for the value may borrow from it.
-    ///
-    /// # Panics
-    /// No effect was asked for.
-    pub(crate) fn complete(&mut self, result: ResultBuffer) -> Result<(), Failure> {
-        let expected = self.forget_need().expected;
-        self.results.push(result);
-        // SAFETY: by 5 the frame's arena and results last until `end`, whatever moves in between;
-        // the decoder keeps nothing of the frame itself.
-        let frame: &'static Frame = unsafe { NonNull::from(&*self).as_ref() };
-        let result = frame.results.last().expect("one was pushed just now");
-        // SAFETY: by 7 the place is that of the filler's slot in this frame's plan.
-        unsafe { (expected.fill)(frame, expected.place, Answer::of(result)) }
-    }
-
-    /// Takes the effect that was asked for off the frame.
-    ///
-    /// # Panics
-    /// No effect was asked for.
-    pub(crate) fn forget_need(&mut self) -> EffectRecord<'_> {
-        self.marks.set(Marks::default());
-        let kept = self.need.take().expect("an effect was asked for");
-        // SAFETY: by 5, the record being borrowed no longer than the frame.
-        unsafe { kept.record() }
     }
 
     pub(crate) fn output(&self) -> Ref<'_, Output> {
@@ -258,7 +243,7 @@ impl Frame {
 
     /// Ends the request: its exit, where it has had none; hands the result buffers back; forgets the
     /// rest. Does nothing on an ended frame.
-    pub(crate) fn end(&mut self, recycle: impl FnMut(ResultBuffer)) {
+    pub(crate) fn end(&mut self, mut recycle: impl FnMut(ResultBuffer)) {
         if self.owes_exit() {
             self.exit(&mut Exit::cancelled());
         }
@@ -269,7 +254,11 @@ impl Frame {
         self.identity.forget();
         self.output.get_mut().clear();
         self.arena.reset();
-        self.results.drain(..).for_each(recycle);
+        for result in self.results.drain(..) {
+            if let Some(EffectResult::Rows(buffer)) = result {
+                recycle(buffer);
+            }
+        }
     }
 
     #[inline]
@@ -337,12 +326,31 @@ impl Drop for Frame {
 pub(crate) struct Window<'r, C> {
     frame: &'r Frame,
     base: NonNull<u8>,
-    access: &'r Access,
+    places: &'r [Place],
+    resources: &'r [u16],
     clauses: PhantomData<fn() -> C>,
     brand: PhantomData<Cell<&'r ()>>,
 }
 
 impl<'r, C: Clauses> Window<'r, C> {
+    /// Its callers have held the access against the frame's plan and against `C`.
+    #[inline(always)]
+    fn open(
+        frame: &'r Frame,
+        begun: Begun,
+        places: &'r [Place],
+        resources: &'r [u16],
+    ) -> Window<'r, C> {
+        Window {
+            frame,
+            base: begun.base,
+            places,
+            resources,
+            clauses: PhantomData,
+            brand: PhantomData,
+        }
+    }
+
     /// The value of a slot the step reads.
     ///
     /// # Panics
@@ -352,7 +360,7 @@ impl<'r, C: Clauses> Window<'r, C> {
     where
         S: Slot + Member<C::Reads, I>,
     {
-        let place = self.access.places[<S as Member<C::Reads, I>>::INDEX];
+        let place = self.places[<S as Member<C::Reads, I>>::INDEX];
         if self.frame.present.get() & 1 << place.bit == 0 {
             absent(S::NAME);
         }
@@ -384,32 +392,13 @@ impl<'r, C: Clauses> Window<'r, C> {
         unsafe { (self.frame).write::<S>(self.base, self.place_of_write::<S, I>(), value) }
     }
 
-    /// The way of an effect's result into a slot the step writes.
-    pub(crate) fn expect<S, I>(&self, filler: Filler<'r, S>) -> Expected
-    where
-        S: Slot + Member<C::Writes, I>,
-    {
-        Expected {
-            place: self.place_of_write::<S, I>(),
-            fill: filler.0,
-        }
-    }
-
-    /// Leaves an effect for the shard.
-    pub(crate) fn leave(&self, record: EffectRecord<'r>) {
-        let mut marks = self.frame.marks.get();
-        marks.needs_count = marks.needs_count.saturating_add(1);
-        self.frame.marks.set(marks);
-        self.frame.need.set(Some(KeptEffect::of(record)));
-    }
-
     /// The index of a resource the step uses.
     #[inline]
     pub(crate) fn resource<D, I>(&self) -> u16
     where
         D: Member<C::Uses, I>,
     {
-        self.access.resources[<D as Member<C::Uses, I>>::INDEX]
+        self.resources[<D as Member<C::Uses, I>>::INDEX]
     }
 
     #[inline(always)]
@@ -417,11 +406,16 @@ impl<'r, C: Clauses> Window<'r, C> {
     where
         S: Member<C::Writes, I>,
     {
-        self.access.places[C::Reads::COUNT + <S as Member<C::Writes, I>>::INDEX]
+        self.places[C::Reads::COUNT + <S as Member<C::Writes, I>>::INDEX]
     }
 }
 
 impl<'r, C> Window<'r, C> {
+    fn plan(&self) -> PlanId {
+        let begun = self.frame.begun;
+        begun.expect("a window is open on a begun frame").plan
+    }
+
     #[inline]
     pub(crate) fn arena(&self) -> &'r Arena {
         self.frame.arena.arena()
@@ -450,72 +444,19 @@ impl<'r, C> Window<'r, C> {
     }
 }
 
-/// An effect as the frame keeps it.
-///
-/// Not as a reference: a frame that is moved into a function, and dropped there, frees the arena that
-/// the record borrows from, while references among a function's arguments must outlive the call.
-#[derive(Clone, Copy)]
-struct KeptEffect(MaybeUninit<EffectRecord<'static>>);
-
-impl KeptEffect {
-    fn of(record: EffectRecord<'_>) -> KeptEffect {
-        // SAFETY: only the lifetime changes; `record` gives it back by 5.
-        let record = unsafe { mem::transmute::<EffectRecord<'_>, EffectRecord<'static>>(record) };
-        KeptEffect(MaybeUninit::new(record))
-    }
-
-    /// # Safety
-    /// `'r` ends before the frame's request does. By 5 what the record borrows lasts so long.
-    unsafe fn record<'r>(self) -> EffectRecord<'r> {
-        // SAFETY: by 5, and `of`, the only constructor, has initialised it.
-        unsafe { self.0.assume_init() }
-    }
-}
-
-/// The way of a result into its slot.
-#[derive(Clone, Copy)]
-pub(crate) struct Expected {
-    place: Place,
-    fill: Fill<'static>,
-}
-
-/// Decodes results into the slot `S`, wherever its place is.
-pub(crate) struct Filler<'r, S>(Fill<'r>, PhantomData<fn() -> S>);
-
-impl<'r, S: Slot> Filler<'r, S> {
-    /// For results of the shape `Q`.
-    pub(crate) fn of<Q>() -> Filler<'r, S>
-    where
-        Value<'r, S>: Decode<'r, Q>,
-    {
-        Filler(fill::<'r, S, Q>, PhantomData)
-    }
-}
-
-type Fill<'r> = unsafe fn(&'r Frame, Place, Answer<'r>) -> Result<(), Failure>;
-
-/// Decodes a result into the slot `S`.
-///
-/// # Safety
-/// `place` is that of `S` in the frame's plan, and what `'r` borrows lasts until `end`.
-unsafe fn fill<'r, S, Q>(frame: &'r Frame, place: Place, answer: Answer<'r>) -> Result<(), Failure>
-where
-    S: Slot,
-    Value<'r, S>: Decode<'r, Q>,
-{
-    let value = Value::<'r, S>::decode(answer, frame.arena.arena())
-        .map_err(|error| error.into_failure(S::NAME))?;
-    let begun = frame.begun.expect("an effect completes in a begun frame");
-    // SAFETY: the caller's promise.
-    unsafe { frame.write::<S>(begun.base, place, value) };
-    Ok(())
-}
-
 /// Drops the payload of a panic, whose own drop may panic.
 pub(crate) fn discard(payload: Box<dyn std::any::Any + Send>) {
     if let Err(again) = panic::catch_unwind(AssertUnwindSafe(|| drop(payload))) {
         mem::forget(again);
     }
+}
+
+#[inline]
+fn assert_clauses<C: Clauses>(signature: TypeId) {
+    assert!(
+        signature == TypeId::of::<C>(),
+        "an access is for the clauses it was made for"
+    );
 }
 
 #[cold]

@@ -6,7 +6,8 @@
 //! for `then` the bound hangs on the step's own type.
 //!
 //! The traits that memory safety rests on are sealed: [`SlotList`], [`ResourceList`] and, through
-//! `Member`, [`Readable`], [`Writable`] and [`Usable`]. The others only speak about order, which
+//! `Member` and `Positions`, [`Readable`], [`Writable`], [`Usable`] and their like for a
+//! continuation, [`ReadsThere`], [`WritesThere`] and [`UsesThere`]. The others only speak about order, which
 //! `Routes::build` checks once more.
 
 use std::marker::PhantomData;
@@ -206,15 +207,19 @@ impl<S: Slot, T: SlotList> SlotList for Cons<S, T> {
 
 /// A list of resources. Sealed.
 pub trait ResourceList: sealed::List + 'static {
+    /// How many there are.
+    const COUNT: usize;
     /// What is known of each, in order.
     fn metas(out: &mut Vec<ResourceMeta>);
 }
 
 impl ResourceList for Nil {
+    const COUNT: usize = 0;
     fn metas(_: &mut Vec<ResourceMeta>) {}
 }
 
 impl<D: Resource, T: ResourceList> ResourceList for Cons<D, T> {
+    const COUNT: usize = T::COUNT + 1;
     fn metas(out: &mut Vec<ResourceMeta>) {
         out.push(ResourceMeta::of::<D>());
         T::metas(out);
@@ -265,9 +270,62 @@ membership! {
     )]
     Usable
 
+    /// The slot is in the clauses of the step that a continuation belongs to.
+    #[diagnostic::on_unimplemented(
+        message = "slot `{Self}` is neither in the `Reads` nor in the `Writes` of the step that asks",
+        label = "the continuation reads `{Self}`, which its step does not declare",
+        note = "a continuation may use only what its step declares: add `{Self}` to the step's `Reads<..>`"
+    )]
+    ReadableThere
+
+    /// The slot is in the `Writes` of the step that a continuation belongs to.
+    #[diagnostic::on_unimplemented(
+        message = "slot `{Self}` is not in the `Writes` of the step that asks",
+        label = "the continuation writes `{Self}`, which its step does not declare",
+        note = "a continuation may use only what its step declares: add `{Self}` to the step's `Writes<..>`"
+    )]
+    WritableThere
+
+    /// The resource is in the `Uses` of the step that a continuation belongs to.
+    #[diagnostic::on_unimplemented(
+        message = "resource `{Self}` is not in the `Uses` of the step that asks",
+        label = "the continuation uses `{Self}`, which its step does not declare",
+        note = "a continuation may use only what its step declares: add `{Self}` to the step's `Uses<..>`"
+    )]
+    UsableThere
+
     /// The slot stands in the list once. A second writer makes its position ambiguous, which is the
     /// only way to refuse it on stable.
     SlotHasOneWriter
+}
+
+macro_rules! containment {
+    ($($(#[$attribute:meta])* $name:ident of $element:ident)+) => {$(
+        $(#[$attribute])*
+        pub trait $name<List, Index>: sealed::Positions<List, Index> {}
+
+        #[diagnostic::do_not_recommend]
+        impl<L> $name<L, ()> for Nil {}
+
+        #[diagnostic::do_not_recommend]
+        impl<L, S, T, I, J> $name<L, (I, J)> for Cons<S, T>
+        where
+            S: $element<L, I>,
+            T: $name<L, J>,
+        {
+        }
+    )+};
+}
+
+containment! {
+    /// A continuation's `Reads` are among what its step declares.
+    ReadsThere of ReadableThere
+
+    /// A continuation's `Writes` are among those of its step.
+    WritesThere of WritableThere
+
+    /// A continuation's `Uses` are among those of its step.
+    UsesThere of UsableThere
 }
 
 /// What makes membership unforgeable: reachable from this module only.
@@ -285,6 +343,26 @@ pub(super) mod sealed {
 
     impl<S: Member<T, I>, H, T, I> Member<Cons<H, T>, There<I>> for S {
         const INDEX: usize = S::INDEX + 1;
+    }
+
+    /// Where each element of the list stands in `List`.
+    pub trait Positions<List, Index> {
+        fn each(take: &mut impl FnMut(usize));
+    }
+
+    impl<L> Positions<L, ()> for Nil {
+        fn each(_: &mut impl FnMut(usize)) {}
+    }
+
+    impl<L, S, T, I, J> Positions<L, (I, J)> for Cons<S, T>
+    where
+        S: Member<L, I>,
+        T: Positions<L, J>,
+    {
+        fn each(take: &mut impl FnMut(usize)) {
+            take(S::INDEX);
+            T::each(take);
+        }
     }
 
     pub trait List {}

@@ -118,10 +118,8 @@ fn check<G, A, O>(chain: Chain<G, A, O>, fate: Fate, status: u16, panics: u32, n
         let outcome = context.run(&route, &mut Unobserved);
         let kind = match (outcome, fate) {
             (Outcome::Need, Fate::Row(_) | Fate::Text) => {
-                match context.complete(&route, result(fate)) {
-                    Ok(()) => kind_of(&context.resume(&route, &mut Unobserved)),
-                    Err(_) => ExitKind::Failed,
-                }
+                let result = Some(result(fate).into());
+                kind_of(&context.resume(&route, [result], &mut Unobserved))
             }
             (Outcome::Need, Fate::ClientGoes) => ExitKind::ClientGone,
             (Outcome::Need, Fate::IsCutOff) => ExitKind::Cancelled,

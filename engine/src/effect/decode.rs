@@ -3,8 +3,10 @@
 use std::mem;
 
 use bumpalo::collections::Vec as ArenaVec;
+use cutaway_scheduler::Nanos;
 
-use super::row::{Columns, DecodeError, Executed, FromColumn, ResultBuffer, Row, Rows};
+use super::record::EffectResult;
+use super::row::{Columns, DecodeError, Executed, FromColumn, Row, Rows};
 use crate::ctx::Arena;
 use crate::step::{Fail, Failure};
 
@@ -15,13 +17,23 @@ pub struct Answer<'r> {
     pub rows: Rows<'r>,
     /// What each of its statements has done.
     pub executed: &'r [Executed],
+    /// How long a timer was; zero for everything else.
+    pub elapsed: Nanos,
 }
 
 impl<'r> Answer<'r> {
-    pub(crate) fn of(result: &'r ResultBuffer) -> Answer<'r> {
-        Answer {
-            rows: result.rows(),
-            executed: result.executed(),
+    pub(crate) fn of(result: &'r EffectResult) -> Answer<'r> {
+        match result {
+            EffectResult::Rows(buffer) => Answer {
+                rows: buffer.rows(),
+                executed: buffer.executed(),
+                elapsed: Nanos::ZERO,
+            },
+            EffectResult::Elapsed(elapsed) => Answer {
+                rows: Rows::none(),
+                executed: &[],
+                elapsed: *elapsed,
+            },
         }
     }
 }
@@ -112,7 +124,7 @@ pub struct Changes;
 #[diagnostic::on_unimplemented(
     message = "a value of type `{Self}` cannot hold the result of this effect ({Q})",
     label = "wrong slot type",
-    note = "`query_opt` and `returning_opt` fill `Option<T>`, `query_one` and `returning_one` fill `T`, `query` and `returning` fill `&'r [T]`, with `T: FromRow<'r>`; `exec` fills `Executed`, and a transaction that ends with it `&'r [Executed]` too"
+    note = "`query_opt` and `returning_opt` fill `Option<T>`, `query_one` and `returning_one` fill `T`, `query` and `returning` fill `&'r [T]`, with `T: FromRow<'r>`; `exec` fills `Executed`, and a transaction that ends with it `&'r [Executed]` too; an optional effect fills an `Option` of that"
 )]
 pub trait Decode<'r, Q>: Sized {
     /// The value.
@@ -120,6 +132,11 @@ pub trait Decode<'r, Q>: Sized {
     /// # Errors
     /// Where the result is not what the value needs.
     fn decode(answer: Answer<'r>, arena: &'r Arena) -> Result<Self, Undecoded>;
+
+    /// The value where the effect has failed and the request goes on; none where it cannot.
+    fn absent() -> Option<Self> {
+        None
+    }
 }
 
 impl<'r, T: FromRow<'r>> Decode<'r, OneOrNone> for Option<T> {

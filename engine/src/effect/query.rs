@@ -12,11 +12,13 @@ use cutaway_scheduler::Nanos;
 pub use transaction::{InTransaction, MayGoOn, Transaction};
 pub use value::SqlValue;
 
+use super::ask::{Ask, Effect};
 use super::decode::{Changes, Decode, Many, One, OneOrNone};
-use super::record::{Operation, SqlMode, SqlStatement};
+use super::record::{EffectRecord, Operation, SqlMode, SqlStatement};
+use super::shape::{Optional, Shape};
 use super::sqlite::Sqlite;
 use super::{Kind, ResourceIndex, Settings};
-use crate::ctx::{Arena, Filler, Slot, Value};
+use crate::ctx::{Arena, Slot, Value};
 
 impl Kind for Sqlite {
     type Handle<'r> = SqliteHandle<'r>;
@@ -222,20 +224,34 @@ impl<'r, Q, K> Query<'r, Q, K> {
         self
     }
 
-    /// The slot that the result goes into; it must be in the step's `Writes`.
-    pub fn into<S: Slot>(self, _slot: S) -> Effect<'r, S>
-    where
-        Value<'r, S>: Decode<'r, Q>,
-    {
-        let (resource, mode, timeout) = (self.resource, self.mode, self.timeout);
-        Effect {
-            resource,
-            operation: Operation::Sqlite {
-                mode,
-                statements: self.into_list().into_bump_slice(),
-            },
-            timeout,
-            filler: Filler::of::<Q>(),
+    /// Lets the request go on where the effect fails: the slot's value is an `Option`, and none
+    /// then. A result that does not fit its type is no failure of the effect, but of the program, and
+    /// fails the request all the same.
+    ///
+    /// ```
+    /// use cutaway::prelude::*;
+    ///
+    /// resource!(pub Blog: Sqlite);
+    /// slot!(pub Views: Option<(i64,)>);
+    ///
+    /// fn views(cx: &mut Cx<Writes<Views>, Uses<Blog>>) -> Step {
+    ///     let views = cx.on(Blog).query_one("SELECT count FROM views").timeout(5.millis());
+    ///     cx.need(views.optional().into(Views))
+    /// }
+    /// # let asked = cutaway::testing::get("/").run(views);
+    /// # assert!(!asked.effect().expect("it asks for one").is_required);
+    /// ```
+    pub fn optional(self) -> Query<'r, Optional<Q>, K> {
+        Query {
+            resource: self.resource,
+            mode: self.mode,
+            earlier: self.earlier,
+            sql: self.sql,
+            rows_max: self.rows_max,
+            expects_row: self.expects_row,
+            params: self.params,
+            timeout: self.timeout,
+            result: PhantomData,
         }
     }
 
@@ -271,11 +287,28 @@ impl<'r, Q, K> Query<'r, Q, K> {
     }
 }
 
-/// An effect with the slot its result goes into.
-#[must_use = "an effect is performed only when it is returned with `cx.need`"]
-pub struct Effect<'r, S> {
-    pub(crate) resource: u16,
-    pub(crate) operation: Operation<'r>,
-    pub(crate) timeout: Option<Nanos>,
-    pub(crate) filler: Filler<'r, S>,
+impl<'r, Q: Shape, K> Query<'r, Q, K> {
+    /// The slot that the result goes into; it must be in the step's `Writes`.
+    pub fn into<S: Slot>(self, _slot: S) -> Effect<'r, S>
+    where
+        Value<'r, S>: Decode<'r, Q>,
+    {
+        Effect::of(self)
+    }
+}
+
+impl<'r, Q: Shape, K> Ask<'r> for Query<'r, Q, K> {
+    type Shape = Q;
+
+    fn record(self) -> EffectRecord<'r> {
+        let (resource, mode, timeout) = (self.resource, self.mode, self.timeout);
+        let operation = Operation::Sqlite {
+            mode,
+            statements: self.into_list().into_bump_slice(),
+        };
+        EffectRecord {
+            timeout,
+            ..EffectRecord::new(Some(resource), operation)
+        }
+    }
 }

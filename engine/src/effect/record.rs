@@ -3,25 +3,56 @@
 use cutaway_scheduler::Nanos;
 
 use super::query::SqlValue;
-use crate::ctx::Expected;
+use super::row::ResultBuffer;
+use super::shape::Shape;
+use crate::ctx::Slot;
 
 /// An effect that a step asked for. Plain data; what it borrows lies in the request's arena.
 #[derive(Clone, Copy)]
 pub struct EffectRecord<'r> {
-    /// Which resource, in the order of registration.
-    pub resource: u16,
+    /// Which resource, in the order of registration; none where it needs none.
+    pub resource: Option<u16>,
     /// What to do.
     pub operation: Operation<'r>,
     /// How long it may take; none where only the request's deadline bounds it.
     pub timeout: Option<Nanos>,
-    pub(crate) expected: Expected,
+    /// Whether the need fails where it fails.
+    pub is_required: bool,
+    /// Whether it has failed where it gives no row.
+    pub needs_row: bool,
+    /// The name of the slot that its result goes into; empty for none.
+    pub slot: &'static str,
 }
 
 impl<'r> EffectRecord<'r> {
+    /// A required effect without a slot.
+    pub(crate) fn new(resource: Option<u16>, operation: Operation<'r>) -> EffectRecord<'r> {
+        EffectRecord {
+            resource,
+            operation,
+            timeout: None,
+            is_required: true,
+            needs_row: false,
+            slot: "",
+        }
+    }
+
+    /// With what its shape and its slot say of it.
+    pub(crate) fn shaped<Q: Shape, S: Slot>(self) -> EffectRecord<'r> {
+        EffectRecord {
+            is_required: !Q::IS_OPTIONAL,
+            needs_row: Q::NEEDS_ROW,
+            slot: S::NAME,
+            ..self
+        }
+    }
+
     /// The statements it runs, in their order; none where it is no effect of a database.
     pub fn statements(&self) -> &'r [SqlStatement<'r>] {
-        let Operation::Sqlite { statements, .. } = self.operation;
-        statements
+        match self.operation {
+            Operation::Sqlite { statements, .. } => statements,
+            Operation::Timer { .. } => &[],
+        }
     }
 
     /// The text of its first statement; none where it is no effect of a database.
@@ -40,6 +71,26 @@ pub enum Operation<'r> {
         /// One statement, or those of a transaction in their order.
         statements: &'r [SqlStatement<'r>],
     },
+    /// Nothing, for a while.
+    Timer {
+        /// How long.
+        length: Nanos,
+    },
+}
+
+/// What an effect gave.
+#[derive(Debug)]
+pub enum EffectResult {
+    /// Rows and counts. The buffer stays with the request until its end.
+    Rows(ResultBuffer),
+    /// It took so long.
+    Elapsed(Nanos),
+}
+
+impl From<ResultBuffer> for EffectResult {
+    fn from(buffer: ResultBuffer) -> EffectResult {
+        EffectResult::Rows(buffer)
+    }
 }
 
 /// One SQL statement with its values.

@@ -64,6 +64,11 @@ impl ResultBuffer {
         Rows::new(&self.bytes)
     }
 
+    /// Whether it has no row.
+    pub fn is_empty(&self) -> bool {
+        self.rows().len() == 0
+    }
+
     /// Notes what one more statement has done.
     pub fn push_executed(&mut self, executed: Executed) {
         self.executed.push(executed);
@@ -209,6 +214,15 @@ pub struct Rows<'r> {
 }
 
 impl<'r> Rows<'r> {
+    /// No rows.
+    pub(crate) fn none() -> Rows<'r> {
+        Rows {
+            rest: &[],
+            rows_left: 0,
+            columns_count: 0,
+        }
+    }
+
     fn new(bytes: &'r [u8]) -> Rows<'r> {
         let mut rest = bytes;
         Rows {

@@ -12,7 +12,7 @@ use cutaway_scheduler::{Clock, Nanos, ReadyQueue, TimerKey, Wheel};
 use slab::Slab;
 
 use super::connection::{Close, Connection, HeldReply};
-use super::request::{Phase, Request};
+use super::request::Request;
 use super::spare::SpareBuffers;
 use super::stats::ShardStats;
 use super::table::Table;
@@ -23,8 +23,8 @@ use crate::http::date::{ImfFixdate, imf_fixdate};
 use crate::http::{FieldSpan, Method, Version};
 use crate::limits::Limits;
 use crate::routes::BuiltRoutes;
-use crate::step::{Fail, Failure, Route};
-use crate::timeline::{MarkKind, Recorder};
+use crate::step::Route;
+use crate::timeline::Recorder;
 
 /// What a timer of the shard is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +33,9 @@ pub(super) enum TimerItem {
     Connection(Ticket),
     /// The deadline of a parked request.
     Request(Ticket),
+    /// An effect of a parked request, by its place in the need: a timer that comes, or the time of
+    /// one of several that is over.
+    Effect(Ticket, u8),
     /// Accept again after a failure.
     Accept(usize),
 }
@@ -269,6 +272,7 @@ impl<B: Backend> Core<B> {
             match item {
                 TimerItem::Connection(ticket) => self.on_connection_timer(ticket, now),
                 TimerItem::Request(ticket) => self.on_request_timer(ticket),
+                TimerItem::Effect(ticket, place) => self.on_effect_timer(ticket, place.into()),
                 TimerItem::Accept(index) => {
                     self.listening[index].retry = None;
                     self.accept_again(ring, index);
@@ -281,24 +285,6 @@ impl<B: Backend> Core<B> {
         {
             self.cut_off();
         }
-    }
-
-    /// The deadline of a parked request has passed: its effect is cancelled and it is answered now.
-    fn on_request_timer(&mut self, ticket: Ticket) {
-        let Some(request) = self.requests.get_mut(ticket) else {
-            self.stats.stale_count += 1;
-            return;
-        };
-        let Phase::Parked(parked) = &mut request.phase else {
-            return;
-        };
-        parked.timer = None;
-        self.stats.timed_out_count += 1;
-        self.answer_failure(
-            ticket,
-            MarkKind::Expired,
-            Failure::new(Fail::Timeout, "effect", ""),
-        );
     }
 
     /// Whether a turn would find something to do without waiting.

@@ -12,7 +12,6 @@ use super::connection::{Close, Connection, Ending, HeldReply, Reply};
 use super::core::Core;
 use super::request::{Phase, Request};
 use super::spare::SpareBuffers;
-use crate::effect::sqlite::SqlFinished;
 use crate::error;
 use crate::http::encode::{self, ConnectionField, FieldName, FieldValue, ResponseHead};
 use crate::http::{Method, Refusal, Status, Version};
@@ -143,33 +142,29 @@ impl<B: Backend> Core<B> {
         self.end_request(ticket);
     }
 
-    /// Ends a request's context. Its slot is free at once, unless a worker still has its job.
+    /// Ends a request's context. Its slot is free at once, unless workers still have jobs of it.
     fn end_request(&mut self, ticket: Ticket) {
         let Some(request) = self.requests.get_mut(ticket) else {
             return;
         };
         let effects = &mut self.effects;
-        let resource = request.resource;
         request.end_context(|lender, buffer| effects[usize::from(lender)].recycle(buffer));
-        match std::mem::replace(&mut request.phase, Phase::Answered) {
-            Phase::Parked(parked) => {
-                if let Some(timer) = parked.timer {
-                    self.timers.cancel(timer);
-                }
-                self.effects[usize::from(resource)].cancel(parked.job);
-            }
-            Phase::Resuming(SqlFinished {
-                result: Ok(buffer), ..
-            }) => {
-                self.effects[usize::from(resource)].recycle(buffer);
-                self.free_request(ticket);
-            }
-            Phase::Ready | Phase::Resuming(_) | Phase::Answered => self.free_request(ticket),
-        }
+        // Its timeline has ended: what becomes of its effects is not told any more.
+        request.underway.let_go(effects, &mut self.timers, |_| ());
+        request.underway.discard(effects);
+        request.phase = Phase::Answered;
+        self.free_request(ticket);
     }
 
-    fn free_request(&mut self, ticket: Ticket) {
-        if let Some(request) = self.requests.remove(ticket) {
+    /// Frees the slot of an answered request once its last job is back.
+    pub(super) fn free_request(&mut self, ticket: Ticket) {
+        let Some(request) = self.requests.get_mut(ticket) else {
+            return;
+        };
+        if request.phase == Phase::Answered
+            && request.underway.left_count() == 0
+            && let Some(request) = self.requests.remove(ticket)
+        {
             self.spare_requests.push(request);
         }
     }
@@ -191,49 +186,6 @@ impl<B: Backend> Core<B> {
             .abandon(&timeline, &request.exchange(0), ending, now);
         request.timeline = timeline;
         self.end_request(ticket);
-    }
-
-    /// A job has come back.
-    pub(super) fn finish_job(&mut self, resource: usize, finished: SqlFinished) {
-        self.job_count -= 1;
-        let ticket = finished.request;
-        let Some(request) = self.requests.get_mut(ticket) else {
-            self.stats.stale_count += 1;
-            self.recycle(resource, finished);
-            return;
-        };
-        match std::mem::replace(&mut request.phase, Phase::Answered) {
-            Phase::Parked(parked) => {
-                if let Some(timer) = parked.timer {
-                    self.timers.cancel(timer);
-                }
-                let timeline = &mut request.timeline;
-                timeline.stamp(MarkKind::JobStarted, finished.started_at, 0, 0);
-                timeline.stamp(MarkKind::JobFinished, finished.finished_at, 0, 0);
-                timeline.stamp(MarkKind::Resumed, self.reading, 0, 0);
-                let (class, deadline) = (request.class, request.deadline);
-                request.phase = Phase::Resuming(finished);
-                if self.ready.push_ordered(class, deadline, ticket).is_err() {
-                    self.stats.refused_queue_count += 1;
-                    let failure = Failure::new(Fail::Unavailable, "queue", "full");
-                    self.answer_failure(ticket, MarkKind::Refused, failure);
-                }
-            }
-            Phase::Answered => {
-                self.stats.late_result_count += 1;
-                self.recycle(resource, finished);
-                self.free_request(ticket);
-            }
-            Phase::Ready | Phase::Resuming(_) => {
-                unreachable!("a request waits for one job at a time")
-            }
-        }
-    }
-
-    fn recycle(&mut self, resource: usize, finished: SqlFinished) {
-        if let Ok(buffer) = finished.result {
-            self.effects[resource].recycle(buffer);
-        }
     }
 
     /// A request that cannot be read: it is answered, and the connection ends with that answer.

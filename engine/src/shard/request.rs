@@ -1,37 +1,29 @@
 //! One request of a shard, from its complete head to its encoded reply.
 
 use cutaway_reactor::Ticket;
-use cutaway_scheduler::{ClassId, Nanos, TimerKey};
+use cutaway_scheduler::{ClassId, Nanos};
 
+use super::underway::Underway;
 use super::upload::Arrival;
 use crate::ctx::{Context, ExitKind, IdSource};
 use crate::effect::ResultBuffer;
-use crate::effect::sqlite::{JobHandle, SqlFinished};
 use crate::http::{Head, Method, Version};
 use crate::routes::BuiltRoutes;
 use crate::step::Route;
 use crate::timeline::{Exchange, MarkKind, Timeline, Why};
 
 /// Where a request stands between its transitions.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
     /// In the ready queue, or about to be.
     Ready,
-    /// Its effect is under way.
-    Parked(Parked),
-    /// Its effect has ended; the result is decoded when its turn to run comes.
-    Resuming(SqlFinished),
-    /// Its reply is encoded. Only the ticket is kept, until its job comes back: what a worker holds
-    /// is never freed under it.
+    /// Its effects are under way.
+    Parked,
+    /// What it needed has come to its end; it is taken up when its turn to run comes.
+    Resuming,
+    /// Its reply is encoded. Only the ticket is kept, until its jobs have come back: what a worker
+    /// holds is never freed under it.
     Answered,
-}
-
-/// What a parked request waits for.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Parked {
-    pub job: JobHandle,
-    /// None where it may take for ever.
-    pub timer: Option<TimerKey>,
 }
 
 /// A request's slot: reused, so that a warm shard allocates nothing for a request.
@@ -42,8 +34,10 @@ pub(super) struct Request {
     pub phase: Phase,
     /// Index of its route; none where no route was found.
     pub route: Option<u16>,
-    /// The resource that its latest effect went to.
-    pub resource: u16,
+    /// What it waits for, or has waited for last.
+    pub underway: Underway,
+    /// How many times it has asked for effects.
+    pub needs_count: usize,
     /// The resources that its result buffers go back to, in the order in which they came.
     pub lenders: Vec<u16>,
     pub class: ClassId,
@@ -68,7 +62,8 @@ impl Request {
             connection,
             phase: Phase::Ready,
             route: None,
-            resource: 0,
+            underway: Underway::new(),
+            needs_count: 0,
             lenders: Vec::new(),
             class: ClassId::STANDARD,
             deadline: Nanos::NEVER,
@@ -127,6 +122,7 @@ impl Request {
         self.context.number(sequence);
         self.connection = connection;
         self.phase = Phase::Ready;
+        self.needs_count = 0;
         self.route = None;
         self.class = ClassId::STANDARD;
         self.deadline = Nanos::NEVER;

@@ -5,9 +5,8 @@ use std::rc::Rc;
 use cutaway_reactor::{Backend, Ticket};
 use cutaway_scheduler::{Clock, Nanos, Popped};
 
-use super::core::{Core, TimerItem};
-use super::request::{Parked, Phase};
-use crate::effect::Operation;
+use super::core::Core;
+use super::request::Phase;
 use crate::step::{Fail, Failure, Go, Outcome, StepEnd, StepObserver};
 use crate::timeline::{MarkKind, Timeline};
 
@@ -78,17 +77,14 @@ impl<B: Backend> Core<B> {
             pause_at,
         };
         let outcome = match std::mem::replace(&mut request.phase, Phase::Ready) {
-            Phase::Resuming(finished) => match finished.result {
-                Ok(buffer) => {
-                    request.lenders.push(request.resource);
-                    match request.context.complete(route, buffer) {
-                        Ok(()) => request.context.resume(route, &mut watch),
-                        Err(failure) => Outcome::Failed(failure),
-                    }
+            Phase::Resuming => match request.underway.take_failure() {
+                Some(failure) => request.context.fail(route, failure),
+                None => {
+                    let results = request.underway.take_results(&mut request.lenders);
+                    request.context.resume(route, results, &mut watch)
                 }
-                Err(error) => request.context.fail(route, error.failure()),
             },
-            Phase::Ready | Phase::Parked(_) | Phase::Answered => {
+            Phase::Ready | Phase::Parked | Phase::Answered => {
                 request.context.run(route, &mut watch)
             }
         };
@@ -111,8 +107,9 @@ impl<B: Backend> Core<B> {
         }
     }
 
-    /// The quantum ended between two steps: the request goes behind what is more urgent.
-    fn queue_again(&mut self, ticket: Ticket) {
+    /// The quantum ended between two steps, or what the request needed was there already: it goes
+    /// behind what is more urgent.
+    pub(super) fn queue_again(&mut self, ticket: Ticket) {
         let Some(request) = self.requests.get_mut(ticket) else {
             return;
         };
@@ -129,59 +126,5 @@ impl<B: Backend> Core<B> {
             let failure = Failure::new(Fail::Unavailable, "queue", "full");
             self.answer_failure(ticket, MarkKind::Refused, failure);
         }
-    }
-
-    /// Hands the request's effect to what performs it.
-    fn park(&mut self, ticket: Ticket) {
-        let now = self.reading;
-        let Some(request) = self.requests.get_mut(ticket) else {
-            return;
-        };
-        let Some(effect) = request.context.effect() else {
-            return;
-        };
-        let resource = effect.resource;
-        let until = match effect.timeout {
-            Some(timeout) => request.deadline.min(now + timeout),
-            None => request.deadline,
-        };
-        let Operation::Sqlite { mode, statements } = effect.operation;
-        let performer = &mut self.effects[usize::from(resource)];
-        let started = performer.try_start(ticket, mode, statements, until, now);
-        request.resource = resource;
-        match started {
-            Ok(job) => {
-                let timeline = &mut request.timeline;
-                timeline.stamp(MarkKind::Submitted, now, 0, u64::from(resource));
-                timeline.stamp(MarkKind::JobQueued, now, 0, 0);
-                timeline.stamp(MarkKind::Parked, now, 0, 0);
-                let timer = (until != Nanos::NEVER)
-                    .then(|| self.timers.arm(until, TimerItem::Request(ticket)));
-                request.phase = Phase::Parked(Parked { job, timer });
-                self.job_count += 1;
-            }
-            Err(refused) => {
-                self.stats.refused_effect_count += 1;
-                let route = request.route.map(|index| self.routes.route(index));
-                let step = route.map(|route| route.step_name(request.context.step()));
-                let failure = refused.failure(step.unwrap_or_default());
-                self.answer_failure(ticket, MarkKind::Refused, failure);
-            }
-        }
-    }
-
-    /// Takes finished jobs back and makes their requests ready. How many there were.
-    pub(super) fn poll_effects(&mut self) -> u32 {
-        let mut count = 0;
-        if self.job_count == 0 {
-            return count;
-        }
-        for resource in 0..self.effects.len() {
-            while let Some(finished) = self.effects[resource].poll() {
-                self.finish_job(resource, finished);
-                count += 1;
-            }
-        }
-        count
     }
 }

@@ -41,6 +41,9 @@ pub struct ShardStats {
     /// Panics in steps, extractors, decoders, renderers, callbacks and drops of values (500 each, or
     /// several in one request).
     pub panic_count: u64,
+    /// Effects that were under way and of no use any more: a race was won, a required effect had
+    /// failed, or their own time was over. Those of requests that have ended are not among them.
+    pub let_go_count: u64,
     /// Job results that nobody waited for any more.
     pub late_result_count: u64,
     /// Completions and timers for something that has gone; dropped.

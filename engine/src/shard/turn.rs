@@ -145,9 +145,9 @@ impl<B: Backend> Shard<B> {
     }
 
     /// How many requests are being worked on, jobs of requests that were answered without them
-    /// among them.
+    /// among them; not those that wait for a timer effect, whose end the shard brings about itself.
     pub(crate) fn waiting_request_count(&self) -> usize {
-        self.core.requests.len()
+        self.core.waiting_request_count()
     }
 
     /// What has not been given back, in words; none where nothing is left.

@@ -1,29 +1,271 @@
-//! Leaving an effect for the shard.
+//! Asking for effects: one, several at once or in order, races, and what runs when they are there.
+//!
+//! ```text
+//! cx.need(  effect                      one
+//!           (effect, effect)            all of several
+//!           all((..)).in_order()        all, one after the other
+//!           all_required((..))          those that are required; the others as far as they come
+//!           all([ask, ask]).into(S)     a list
+//!           first([ask, ask]).into(S)   the first success
+//!           any([ask, ask]).into(S)     the first completion
+//!        )                              each also with `.then(step)`
+//! ```
+//!
+//! What a step asks for becomes a [`NeedRecord`] in the request's arena. It says nothing of how it is
+//! performed; the shard finds it there.
+
+mod all;
+mod race;
+mod record;
+mod then;
+
+pub use all::{All, AllRequired, all, all_required};
+pub use race::{FirstCompletion, FirstSuccess, Race, RaceRule, any, first};
+pub use record::{Draft, NeedRecord, Order};
+pub use then::{Needed, Then};
+
+pub(crate) use then::Continuation;
+
+use std::time::Duration;
 
 use super::decision::{Decision, Step};
-use crate::ctx::{Clauses, Cx, Slot, Writable};
-use crate::effect::{Effect, EffectRecord};
+use crate::ctx::{Clauses, Cx, Filler, Slot, Writable};
+use crate::effect::{Ask, Effect, Shape, Timer};
+
+/// How many effects one need may have. A request whose step asks for more fails with a 500 that names
+/// the step.
+pub const EFFECTS_PER_NEED_MAX: usize = 16;
 
 impl<'r, A, B, C> Cx<'r, A, B, C>
 where
     (A, B, C): Clauses,
 {
-    /// Parks the request until the effect has completed; the next step finds its result in the slot.
+    /// Parks the request until its effects have completed; the next step finds their results in the
+    /// slots. Every slot must be in the step's `Writes`, every resource in its `Uses`.
     ///
-    /// One effect a step. The slot must be in the step's `Writes`, the resource in its `Uses`.
+    /// It takes an effect, a tuple of two to eight, [`all`], [`all_required`], a list, a race
+    /// ([`first`], [`any`]), and each of them with a continuation ([`then`](Needed::then)).
+    ///
+    /// ```
+    /// use cutaway::prelude::*;
+    ///
+    /// resource!(pub Blog: Sqlite);
+    /// slot!(pub Id: i64 = path "id");
+    /// slot!(pub Post<'r>: (&'r str,));
+    /// slot!(pub Views: Option<(i64,)>);
+    ///
+    /// fn load(cx: &mut Cx<Reads<Id>, Writes<(Post, Views)>, Uses<Blog>>) -> Step {
+    ///     let id = *cx.get(Id);
+    ///     let post = cx.on(Blog).query_one("SELECT title FROM posts WHERE id = ?1").bind(id);
+    ///     let views = cx.on(Blog).query_one("SELECT count FROM views WHERE id = ?1").bind(id);
+    ///     cx.need((post.into(Post), views.optional().into(Views)))
+    /// }
+    ///
+    /// let loading = chain(load);
+    /// ```
+    ///
+    /// # Bounds
+    /// [`EFFECTS_PER_NEED_MAX`] effects. A request may ask
+    /// [`needs_per_request_max`](crate::limits::Limits::needs_per_request_max) times.
     ///
     /// # Errors
-    /// Never by itself; an effect that fails is a failure of the request.
-    pub fn need<S, I>(&mut self, effect: Effect<'r, S>) -> Step
+    /// Never by itself. Where a required effect fails, so does the request; of several failures the
+    /// first required one is told, else the last one. No slot is written then.
+    ///
+    /// # Ordering
+    /// Effects of a tuple or a list run side by side unless `in_order` says otherwise. Their results
+    /// are decoded in the order in which they stand, when the request resumes.
+    ///
+    /// # Cancel safety
+    /// What is of no use any more is cancelled: the losers of a race, what is left when a required
+    /// effect has failed, everything when the deadline passes or the client goes. An effect that
+    /// could not be stopped in time has happened.
+    pub fn need<N, I>(&mut self, need: N) -> Step
     where
-        S: Slot + Writable<<(A, B, C) as Clauses>::Writes, I>,
+        N: IntoNeed<'r, (A, B, C), I>,
     {
-        self.window.leave(EffectRecord {
-            resource: effect.resource,
-            operation: effect.operation,
-            timeout: effect.timeout,
-            expected: self.window.expect::<S, I>(effect.filler),
-        });
+        let mut draft = Draft::new(&self.window);
+        need.draft(&mut draft);
+        draft.leave();
         Ok(Decision::Need)
     }
 }
+
+impl<A, B, C> Cx<'_, A, B, C> {
+    /// An effect that takes so long and does nothing else.
+    ///
+    /// ```
+    /// use cutaway::prelude::*;
+    ///
+    /// slot!(pub Waited: Elapsed);
+    ///
+    /// fn wait(cx: &mut Cx<Writes<Waited>>) -> Step {
+    ///     cx.need(cx.timer(20.millis()).into(Waited))
+    /// }
+    ///
+    /// fn say(cx: &mut Cx<Reads<Waited>>) -> Step {
+    ///     let waited = cx.get(Waited).length();
+    ///     cx.json(&waited.as_millis())
+    /// }
+    ///
+    /// let waiting = chain(wait).then(say);
+    /// ```
+    pub fn timer(&self, length: Duration) -> Timer {
+        Timer::after(length)
+    }
+}
+
+/// What [`Cx::need`] takes.
+#[diagnostic::on_unimplemented(
+    message = "a step cannot need `{Self}`",
+    label = "not an effect with a slot",
+    note = "an effect has its slot by `.into(Slot)`; several stand in a tuple or in `all((a, b))`",
+    note = "a list and a race have one slot: `all([a, b]).into(Slot)`, `first([a, b]).into(Slot)`"
+)]
+pub trait IntoNeed<'r, C: Clauses, Index> {
+    /// Writes itself down.
+    fn draft(self, draft: &mut Draft<'_, 'r, C>);
+}
+
+/// What may stand among several effects: an effect with its slot, or a timer.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot stand among several effects",
+    label = "not an effect with a slot",
+    note = "an effect has its slot by `.into(Slot)`; a race, a list and a continuation stand alone in `cx.need`"
+)]
+pub trait Part<'r, C: Clauses, Index> {
+    /// Writes itself down.
+    fn add(self, draft: &mut Draft<'_, 'r, C>);
+}
+
+impl<'r, C, S, I> Part<'r, C, I> for Effect<'r, S>
+where
+    C: Clauses,
+    S: Slot + Writable<C::Writes, I>,
+{
+    fn add(self, draft: &mut Draft<'_, 'r, C>) {
+        let first = draft.effect(self.record);
+        draft.fill(self.filler, first);
+    }
+}
+
+impl<'r, C: Clauses> Part<'r, C, ()> for Timer {
+    fn add(self, draft: &mut Draft<'_, 'r, C>) {
+        draft.effect(Ask::<'r>::record(self));
+    }
+}
+
+impl<'r, C, S, I> IntoNeed<'r, C, I> for Effect<'r, S>
+where
+    C: Clauses,
+    S: Slot + Writable<C::Writes, I>,
+{
+    fn draft(self, draft: &mut Draft<'_, 'r, C>) {
+        draft.reserve(1, 1);
+        self.add(draft);
+    }
+}
+
+impl<'r, C: Clauses> IntoNeed<'r, C, ()> for Timer {
+    fn draft(self, draft: &mut Draft<'_, 'r, C>) {
+        draft.reserve(1, 1);
+        self.add(draft);
+    }
+}
+
+/// Several effects, each with its own slot: a tuple of two to eight.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a tuple of effects",
+    label = "not a tuple of effects",
+    note = "effects with slots of their own stand in a tuple of two to eight; a list has one slot: `all([a, b]).into(Slot)`"
+)]
+pub trait Parts<'r, C: Clauses, Index> {
+    /// Writes them down.
+    fn add_each(self, draft: &mut Draft<'_, 'r, C>);
+}
+
+macro_rules! tuples {
+    ($(($count:literal: $($part:ident $index:ident)+))+) => {$(
+        #[diagnostic::do_not_recommend]
+        impl<'r, C, $($part, $index),+> Parts<'r, C, ($($index,)+)> for ($($part,)+)
+        where
+            C: Clauses,
+            $($part: Part<'r, C, $index>,)+
+        {
+            fn add_each(self, draft: &mut Draft<'_, 'r, C>) {
+                draft.reserve($count, $count);
+                #[allow(non_snake_case)] // named as their types
+                let ($($part,)+) = self;
+                $($part.add(draft);)+
+            }
+        }
+
+        impl<'r, C, $($part, $index),+> IntoNeed<'r, C, ($($index,)+)> for ($($part,)+)
+        where
+            C: Clauses,
+            $($part: Part<'r, C, $index>,)+
+        {
+            fn draft(self, draft: &mut Draft<'_, 'r, C>) {
+                self.add_each(draft);
+            }
+        }
+
+        impl<$($part),+> Needed for ($($part,)+) {}
+    )+};
+}
+
+tuples! {
+    (2: P1 I1 P2 I2)
+    (3: P1 I1 P2 I2 P3 I3)
+    (4: P1 I1 P2 I2 P3 I3 P4 I4)
+    (5: P1 I1 P2 I2 P3 I3 P4 I4 P5 I5)
+    (6: P1 I1 P2 I2 P3 I3 P4 I4 P5 I5 P6 I6)
+    (7: P1 I1 P2 I2 P3 I3 P4 I4 P5 I5 P6 I6 P7 I7)
+    (8: P1 I1 P2 I2 P3 I3 P4 I4 P5 I5 P6 I6 P7 I7 P8 I8)
+}
+
+/// Effects of one type without slots: an array, or anything else that can be iterated.
+#[diagnostic::on_unimplemented(
+    message = "a list or a race cannot be made of `{Self}`",
+    label = "not several effects of one type without slots",
+    note = "it takes effects as they are before `.into(..)`, and has one slot itself: `first([a, b]).into(Slot)`"
+)]
+pub trait Asks<'r> {
+    /// The shape of each one's result.
+    type Shape: Shape;
+
+    /// Writes them down, with what `Q` and the slot say of them.
+    fn add_each<C: Clauses, Q: Shape, S: Slot>(self, draft: &mut Draft<'_, 'r, C>);
+}
+
+#[diagnostic::do_not_recommend]
+impl<'r, M> Asks<'r> for M
+where
+    M: IntoIterator,
+    M::Item: Ask<'r>,
+{
+    type Shape = <M::Item as Ask<'r>>::Shape;
+
+    fn add_each<C: Clauses, Q: Shape, S: Slot>(self, draft: &mut Draft<'_, 'r, C>) {
+        let asks = self.into_iter();
+        draft.reserve(asks.size_hint().0, 1);
+        for ask in asks {
+            draft.effect(ask.record().shaped::<Q, S>());
+            if draft.is_over() {
+                // It has failed, and an iterator need not end.
+                break;
+            }
+        }
+    }
+}
+
+/// A list or a race with the slot that its results go into.
+#[must_use = "effects are performed only when they are returned with `cx.need`"]
+pub struct Placed<'r, G, S> {
+    group: G,
+    filler: Filler<'r, S>,
+}
+
+impl<S> Needed for Effect<'_, S> {}
+impl Needed for Timer {}
+impl<G, S> Needed for Placed<'_, G, S> {}

@@ -4,13 +4,15 @@ mod layout;
 
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
+use std::thread;
 
 use cutaway_scheduler::{ClassId, ClassTable, Nanos};
 
 use super::chain::{Deadline, ErasedStep, Settings};
 use super::decision::{Decision, Failure};
-use crate::ctx::{Access, BodyFormat, Context, Frame, Plan, SlotMeta, discard};
-use crate::effect::{ResourceMeta, ResultBuffer};
+use super::need::{Continuation, EFFECTS_PER_NEED_MAX};
+use crate::ctx::{Access, BodyFormat, Context, Frame, Marks, NeedFault, Plan, SlotMeta, discard};
+use crate::effect::{EffectResult, ResourceMeta};
 use crate::http::Method;
 use crate::response::Renderer;
 
@@ -74,7 +76,7 @@ pub enum Outcome {
     Done,
     /// The request failed; the response says so.
     Failed(Failure),
-    /// The request waits for its effect.
+    /// The request waits for its effects.
     Need,
     /// The observer wanted a pause before the next step.
     Paused,
@@ -94,7 +96,7 @@ pub trait StepObserver {
 pub enum StepEnd {
     /// The next one runs.
     Continue,
-    /// It asked for an effect.
+    /// It asked for effects.
     Need,
     /// It answered.
     Done,
@@ -222,26 +224,9 @@ impl Route {
     ) -> Result<Stop, Failure> {
         while let Some(step) = self.steps.get(usize::from(*at)) {
             observer.step_start(*at);
-            match self.run_step(step, frame) {
-                Ok(Decision::Continue) => {
-                    let index = *at;
-                    *at += 1;
-                    if observer.step_end(index, StepEnd::Continue) == Go::Pause {
-                        return Ok(Stop::Paused);
-                    }
-                }
-                Ok(Decision::Done) => {
-                    observer.step_end(*at, StepEnd::Done);
-                    return Ok(Stop::Done);
-                }
-                Ok(Decision::Need) => {
-                    observer.step_end(*at, StepEnd::Need);
-                    return Ok(Stop::Need);
-                }
-                Err(failure) => {
-                    observer.step_end(*at, StepEnd::Failed);
-                    return Err(failure);
-                }
+            let decided = self.run_step(step, frame);
+            if let Some(stop) = end_step(decided, at, observer)? {
+                return Ok(stop);
             }
         }
         Err(self.unanswered())
@@ -253,49 +238,114 @@ impl Route {
             (extract.run)(frame, &extract.access)?;
         }
         let decision = step.step.call(frame, &step.access)?;
-        let marks = frame.marks();
-        let needs_count = u8::from(decision == Decision::Need);
+        self.keeps_contract(step.name, step.access.writes(), frame, decision)
+    }
+
+    /// The decision of a step, or of a continuation in its place, unless it breaks what the step's
+    /// type promises.
+    #[inline]
+    fn keeps_contract(
+        &self,
+        name: &'static str,
+        writes: u64,
+        frame: &Frame,
+        decision: Decision,
+    ) -> Result<Decision, Failure> {
         let is_kept = match decision {
-            Decision::Continue => frame.holds(step.access.writes()),
-            // An answer ends the request, and an effect fills its slot later.
+            Decision::Continue => frame.holds(writes),
+            // An answer ends the request, and effects fill their slots later.
             Decision::Done | Decision::Need => true,
         };
-        if is_kept && marks.put_twice().is_none() && marks.needs_count == needs_count {
+        if is_kept && frame.marks() == Marks::of_needs(u8::from(decision == Decision::Need)) {
             Ok(decision)
         } else {
-            Err(self.broken(step, frame, decision))
+            Err(self.broken(name, writes, frame, decision))
+        }
+    }
+
+    /// Goes on when the effects of the step at `at` have filled their slots: with the continuation in
+    /// that step's place, or with the next step.
+    fn resume_steps<O: StepObserver>(
+        &self,
+        frame: &Frame,
+        at: &mut u16,
+        observer: &mut O,
+    ) -> Result<Stop, Failure> {
+        let step = (self.steps.get(usize::from(*at))).ok_or_else(|| self.unanswered())?;
+        if let Some(bit) = frame.marks().put_twice() {
+            return Err(self.put_twice(step.name, bit));
+        }
+        let need = frame.take_need();
+        if let Some(continuation) = need.and_then(|need| need.continuation) {
+            return self.run_continuation(step, &continuation, frame, at, observer);
+        }
+        if !frame.holds(step.access.writes()) {
+            return Err(self.not_put(step.name, step.access.writes(), frame));
+        }
+        *at += 1;
+        self.run_steps(frame, at, observer)
+    }
+
+    fn run_continuation<O: StepObserver>(
+        &self,
+        step: &PlacedStep,
+        continuation: &Continuation<'_>,
+        frame: &Frame,
+        at: &mut u16,
+        observer: &mut O,
+    ) -> Result<Stop, Failure> {
+        if !frame.holds(continuation.reads()) {
+            return Err(self.not_put(continuation.name, continuation.reads(), frame));
+        }
+        observer.step_start(*at);
+        let decided = (continuation.call(frame)).and_then(|decision| {
+            self.keeps_contract(continuation.name, step.access.writes(), frame, decision)
+        });
+        match end_step(decided, at, observer)? {
+            Some(stop) => Ok(stop),
+            None => self.run_steps(frame, at, observer),
         }
     }
 
     /// What a step has broken.
     #[cold]
-    fn broken(&self, step: &PlacedStep, frame: &Frame, decision: Decision) -> Failure {
+    fn broken(
+        &self,
+        name: &'static str,
+        writes: u64,
+        frame: &Frame,
+        decision: Decision,
+    ) -> Failure {
         let marks = frame.marks();
         if let Some(bit) = marks.put_twice() {
-            let slot = self.plan.slot_name(bit);
-            return Failure::contract(step.name, format_args!("slot `{slot}` was put twice"));
+            return self.put_twice(name, bit);
         }
-        match (decision, marks.needs_count) {
-            (Decision::Need, 0) => {
-                Failure::contract(step.name, format_args!("decided Need without an effect"))
+        let words = match (decision, marks.needs_count, marks.need_fault) {
+            (Decision::Need, 0, _) => format_args!("decided Need without an effect"),
+            (Decision::Need, 1, Some(NeedFault::TooMany)) => {
+                format_args!("asked for more than {EFFECTS_PER_NEED_MAX} effects at once")
             }
-            (Decision::Need, _) => {
-                Failure::contract(step.name, format_args!("asked for more than one effect"))
+            (Decision::Need, 1, Some(NeedFault::EmptyRace)) => {
+                format_args!("asked for a race without effects")
             }
-            (_, 1..) => {
-                Failure::contract(step.name, format_args!("did not return what cx.need gave"))
-            }
-            _ => self.not_put(step, frame),
-        }
+            (Decision::Need, ..) => format_args!("called cx.need more than once"),
+            (_, 1.., _) => format_args!("did not return what cx.need gave"),
+            _ => return self.not_put(name, writes, frame),
+        };
+        Failure::contract(name, words)
     }
 
     #[cold]
-    fn not_put(&self, step: &PlacedStep, frame: &Frame) -> Failure {
-        let slot = self
-            .plan
-            .first_missing(frame, step.access.writes())
-            .unwrap_or("");
-        Failure::contract(step.name, format_args!("slot `{slot}` was not put"))
+    fn put_twice(&self, name: &'static str, bit: u8) -> Failure {
+        let slot = self.plan.slot_name(bit);
+        Failure::contract(name, format_args!("slot `{slot}` was put twice"))
+    }
+
+    /// The first of these slots that is missing.
+    #[cold]
+    fn not_put(&self, name: &'static str, slots: u64, frame: &Frame) -> Failure {
+        let slot = self.plan.first_missing(frame, slots).unwrap_or("");
+        Failure::contract(name, format_args!("slot `{slot}` was not put"))
     }
 
     #[cold]
@@ -337,21 +387,91 @@ enum Stop {
     Paused,
 }
 
+/// Tells the observer how the step ended; none where the next one follows at once.
+#[inline]
+fn end_step<O: StepObserver>(
+    decided: Result<Decision, Failure>,
+    at: &mut u16,
+    observer: &mut O,
+) -> Result<Option<Stop>, Failure> {
+    match decided {
+        Ok(Decision::Continue) => {
+            let index = *at;
+            *at += 1;
+            let go = observer.step_end(index, StepEnd::Continue);
+            Ok((go == Go::Pause).then_some(Stop::Paused))
+        }
+        Ok(Decision::Done) => {
+            observer.step_end(*at, StepEnd::Done);
+            Ok(Some(Stop::Done))
+        }
+        Ok(Decision::Need) => {
+            observer.step_end(*at, StepEnd::Need);
+            Ok(Some(Stop::Need))
+        }
+        Err(failure) => {
+            observer.step_end(*at, StepEnd::Failed);
+            Err(failure)
+        }
+    }
+}
+
 impl Context {
     /// Runs steps until the request is done, has failed, waits, or pauses. One panic is caught a
     /// run; it fails this request only.
     ///
     /// # Panics
-    /// The route is not the one the request was begun with, or the request waits for an effect.
+    /// The route is not the one the request was begun with, or the request waits for effects.
     #[inline]
     pub fn run<O: StepObserver>(&mut self, route: &Route, observer: &mut O) -> Outcome {
         self.frame.assert_plan(route.plan());
         assert!(
             self.frame.marks().needs_count == 0,
-            "a request that waits is completed first"
+            "a request that waits is resumed"
         );
         let (frame, at) = (&self.frame, &mut self.at);
         let ran = panic::catch_unwind(AssertUnwindSafe(|| route.run_steps(frame, at, observer)));
+        self.outcome_of(ran, route, observer)
+    }
+
+    /// Takes what the effects gave that the request waits for, in their order: none for one that has
+    /// failed or was cancelled, as the need allows it. Decodes it into the slots, and goes on with the
+    /// continuation or the next step. Buffers stay with the request until its end.
+    ///
+    /// A need that has failed is not resumed, but [failed](Context::fail).
+    ///
+    /// # Panics
+    /// The route is not the one the request was begun with, or the request does not wait.
+    pub fn resume<O: StepObserver>(
+        &mut self,
+        route: &Route,
+        results: impl IntoIterator<Item = Option<EffectResult>>,
+        observer: &mut O,
+    ) -> Outcome {
+        self.frame.assert_plan(route.plan());
+        assert!(
+            self.frame.marks().needs_count > 0,
+            "a request that does not wait is run"
+        );
+        let frame = &mut self.frame;
+        // Apart from the run: a decoder's panic is no step's.
+        match panic::catch_unwind(AssertUnwindSafe(|| frame.complete(results))) {
+            Ok(Ok(())) => {}
+            Ok(Err(failure)) => return self.fail(route, failure),
+            Err(payload) => return self.fail_in_step(route, payload),
+        }
+        let (frame, at) = (&self.frame, &mut self.at);
+        let ran = panic::catch_unwind(AssertUnwindSafe(|| route.resume_steps(frame, at, observer)));
+        self.outcome_of(ran, route, observer)
+    }
+
+    #[inline]
+    fn outcome_of<O: StepObserver>(
+        &mut self,
+        ran: thread::Result<Result<Stop, Failure>>,
+        route: &Route,
+        observer: &mut O,
+    ) -> Outcome {
         match ran {
             Ok(Ok(Stop::Done)) => Outcome::Done,
             Ok(Ok(Stop::Need)) => Outcome::Need,
@@ -362,46 +482,6 @@ impl Context {
                 self.fail_in_step(route, payload)
             }
         }
-    }
-
-    /// Takes the result of the effect that the request waits for, and decodes it into its slot. The
-    /// buffer stays with the request until its end. On a failure the response is rendered; there is
-    /// nothing to resume then.
-    ///
-    /// # Errors
-    /// The failure of the request, where the result does not fit its slot.
-    ///
-    /// # Panics
-    /// The route is not the one the request was begun with, or the request does not wait.
-    pub fn complete(&mut self, route: &Route, result: ResultBuffer) -> Result<(), Failure> {
-        self.frame.assert_plan(route.plan());
-        let frame = &mut self.frame;
-        let decoded = panic::catch_unwind(AssertUnwindSafe(|| frame.complete(result)));
-        let outcome = match decoded {
-            Ok(Ok(())) => return Ok(()),
-            Ok(Err(failure)) => self.fail(route, failure),
-            Err(payload) => self.fail_in_step(route, payload),
-        };
-        match outcome {
-            Outcome::Failed(failure) => Err(failure),
-            _ => Ok(()),
-        }
-    }
-
-    /// Goes on after the effect has completed, with the next step.
-    ///
-    /// # Panics
-    /// As [`run`](Context::run).
-    #[inline]
-    pub fn resume<O: StepObserver>(&mut self, route: &Route, observer: &mut O) -> Outcome {
-        let Some(step) = route.steps.get(usize::from(self.at)) else {
-            return self.fail(route, route.unanswered());
-        };
-        if !self.frame.holds(step.access.writes()) {
-            return self.fail(route, route.not_put(step, &self.frame));
-        }
-        self.at += 1;
-        self.run(route, observer)
     }
 
     /// A panic in the step, or in what belongs to it: an extractor, a decoder.

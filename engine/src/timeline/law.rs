@@ -23,7 +23,7 @@ pub struct Tiling<'m> {
 /// The law: the stages tile the request without gap or overlap.
 ///
 /// The marks alone must lead from stage to stage as the table of kinds has it, never back in time,
-/// steps and jobs in pairs; and the totals that were kept while it happened must be what the marks
+/// steps in pairs, each effect from its submission to its end; and the totals that were kept while it happened must be what the marks
 /// say, stage by stage.
 ///
 /// # Errors
@@ -99,9 +99,9 @@ pub enum Violation {
         /// The one it should name.
         expected: u8,
     },
-    /// A job was queued for no effect, started before it was queued, finished before it was started,
-    /// or any of these twice.
-    WrongJob {
+    /// Something happened to an effect out of its turn: a job was queued for none, started before it
+    /// was queued, finished before it was started, or any of these twice.
+    WrongEffect {
         /// Where.
         index: usize,
         /// The mark.
@@ -109,10 +109,15 @@ pub enum Violation {
         /// The effect.
         which: u8,
     },
-    /// A request was resumed before its job had finished.
-    JobOpen {
+    /// A request went on before one of its effects had ended or been let go.
+    EffectOpen {
         /// The effect.
         which: u8,
+    },
+    /// A request was parked with no effect under way.
+    Idle {
+        /// Where.
+        index: usize,
     },
     /// The marks leave the request in another stage than the one it is said to be in.
     WrongEnd {
@@ -192,15 +197,18 @@ impl fmt::Display for Violation {
                     kind.name()
                 )
             }
-            Violation::WrongJob { index, kind, which } => {
+            Violation::WrongEffect { index, kind, which } => {
                 write!(
                     f,
                     "mark {index}, `{}` of effect {which}, out of turn",
                     kind.name()
                 )
             }
-            Violation::JobOpen { which } => {
-                write!(f, "resumed before the job of effect {which} had finished")
+            Violation::EffectOpen { which } => {
+                write!(f, "went on before effect {which} had ended")
+            }
+            Violation::Idle { index } => {
+                write!(f, "mark {index}, `parked`, with no effect under way")
             }
             Violation::WrongEnd { marks, said } => {
                 write!(f, "the marks lead to {}, not {}", name(marks), name(said))
@@ -239,17 +247,19 @@ struct Walk {
     last: Mark,
     sums: StageSums,
     is_accepted: bool,
-    /// How many effects the latest need has.
+    /// How many effects of the latest need have begun.
     effect_count: usize,
-    /// How far each effect's job has come; one place for each `which`.
-    jobs: [Job; 256],
+    /// How far each has come; one place for each `which`.
+    effects: [Effect; 256],
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Job {
+enum Effect {
     Absent,
+    Submitted,
     Queued,
     Started,
+    Ended,
 }
 
 impl Walk {
@@ -266,7 +276,7 @@ impl Walk {
                     sums: [0; Stage::COUNT],
                     is_accepted: false,
                     effect_count: 0,
-                    jobs: [Job::Absent; 256],
+                    effects: [Effect::Absent; 256],
                 })
             }
             _ => Err(Violation::NotOpened {
@@ -302,13 +312,19 @@ impl Walk {
         self.pair(index, mark)?;
         self.sums[stage as usize] += at_ns - after_ns;
         self.last = mark;
-        if kind == MarkKind::Submitted {
-            self.effect_count = usize::from(mark.which()) + 1;
-        }
-        if kind == MarkKind::Resumed
-            && let Some(which) = self.jobs.iter().position(|job| *job != Job::Absent)
-        {
-            return Err(Violation::JobOpen { which: which as u8 });
+        let begun = &mut self.effects[..self.effect_count];
+        let open = begun.iter().position(|effect| *effect != Effect::Ended);
+        match (kind, open) {
+            (MarkKind::Parked, None) => return Err(Violation::Idle { index }),
+            (MarkKind::Resumed | MarkKind::Enqueued, Some(which)) => {
+                return Err(Violation::EffectOpen { which: which as u8 });
+            }
+            // What a step asks for from here on is numbered from zero.
+            (MarkKind::StepEnd, _) => {
+                begun.fill(Effect::Absent);
+                self.effect_count = 0;
+            }
+            _ => {}
         }
         self.stage = match kind.change() {
             Change::Opens(next) | Change::Enters(next) => Some(next),
@@ -321,10 +337,9 @@ impl Walk {
     /// A step's end is of the step that began; effects of a need are numbered from zero.
     fn pair(&self, index: usize, mark: Mark) -> Result<(), Violation> {
         let kind = mark.kind();
-        let expected = match (kind, self.last.kind()) {
-            (MarkKind::StepEnd, _) => self.last.which(),
-            (MarkKind::Submitted, MarkKind::Submitted) => self.last.which().wrapping_add(1),
-            (MarkKind::Submitted, _) => 0,
+        let expected = match kind {
+            MarkKind::StepEnd => self.last.which(),
+            MarkKind::Submitted => self.effect_count as u8,
             _ => return Ok(()),
         };
         if mark.which() == expected {
@@ -354,16 +369,21 @@ impl Walk {
             }
             return Ok(());
         }
-        let job = &mut self.jobs[usize::from(which)];
-        let next = match (kind, *job) {
-            (MarkKind::JobQueued, Job::Absent) if usize::from(which) < self.effect_count => {
-                Job::Queued
+        self.pair(index, mark)?;
+        let effect = &mut self.effects[usize::from(which)];
+        let next = match (kind, *effect) {
+            (MarkKind::Submitted, Effect::Absent) => {
+                self.effect_count += 1;
+                Effect::Submitted
             }
-            (MarkKind::JobStarted, Job::Queued) => Job::Started,
-            (MarkKind::JobFinished, Job::Started) => Job::Absent,
-            _ => return Err(Violation::WrongJob { index, kind, which }),
+            (MarkKind::JobQueued, Effect::Submitted) => Effect::Queued,
+            (MarkKind::JobStarted, Effect::Queued) => Effect::Started,
+            (MarkKind::JobFinished, Effect::Started) => Effect::Ended,
+            (MarkKind::Completed, Effect::Submitted) => Effect::Ended,
+            (MarkKind::LetGo, Effect::Submitted | Effect::Queued) => Effect::Ended,
+            _ => return Err(Violation::WrongEffect { index, kind, which }),
         };
-        *job = next;
+        *effect = next;
         Ok(())
     }
 

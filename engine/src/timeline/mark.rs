@@ -170,7 +170,8 @@ pub enum MarkKind {
     StepStart,
     /// The step has ended. `which`: the step.
     StepEnd,
-    /// An effect was handed to the reactor. `which`: its place in the need; `argument`: the resource.
+    /// An effect begins. `which`: its place in the need; `argument`: the resource, or
+    /// [`NO_RESOURCE`](MarkKind::NO_RESOURCE) for a timer.
     Submitted,
     /// It waits for its effects from here on.
     Parked,
@@ -205,9 +206,17 @@ pub enum MarkKind {
     JobStarted,
     /// The worker is done with the job. `which`: the effect's place in the need.
     JobFinished,
+    /// An effect that is no worker's job has completed: a timer. `which`: its place in the need.
+    Completed,
+    /// Nobody waits for the effect any more, or it never came under way. What becomes of its job from
+    /// here on is not told. `which`: its place in the need.
+    LetGo,
 }
 
 impl MarkKind {
+    /// What a submission says of an effect that is performed on no resource.
+    pub const NO_RESOURCE: u64 = u64::MAX;
+
     /// How many there are.
     pub const COUNT: usize = TABLE.len();
 
@@ -277,7 +286,7 @@ pub enum Change {
 
 /// A set of kinds.
 #[derive(Clone, Copy)]
-pub(super) struct KindSet(u32);
+pub(super) struct KindSet(u64);
 
 impl KindSet {
     pub(super) const fn of(kinds: &[MarkKind]) -> KindSet {
@@ -353,7 +362,9 @@ const UNANSWERED: &[Stage] = &[
 const NONE: KindSet = KindSet::of(&[]);
 
 /// Everything that does not end a request; details do not count in the order of marks.
-const LIVE: KindSet = KindSet((1 << MarkKind::WriteLast as u32) - 1).without(MarkKind::Accepted);
+const LIVE: KindSet = KindSet((1 << MarkKind::WriteLast as u32) - 1)
+    .without(MarkKind::Accepted)
+    .without(MarkKind::Submitted);
 
 /// What may stand before the reply is encoded.
 const UNENCODED: KindSet = LIVE
@@ -375,7 +386,7 @@ const UNDECIDED: KindSet = UNENCODED
 const SINCE_START_NS_MAX: u64 = (1 << 48) - 1;
 
 #[rustfmt::skip]
-static TABLE: [Row; 31] = {
+static TABLE: [Row; 33] = {
     use Change::{Detail, Ends, Enters, Opens};
     use MarkKind::*;
     use Stage::{Admit, Encode, Hold, Park, Parse, QueueWait, Read, Route, Run, Write};
@@ -396,8 +407,8 @@ static TABLE: [Row; 31] = {
         row(Dequeued,      "dequeued",       &[QueueWait],   Enters(Run),        after(&[Enqueued, Resumed])),
         row(StepStart,     "step start",     &[Run],         Enters(Run),        after(&[Dequeued, StepEnd])),
         row(StepEnd,       "step end",       &[Run],         Enters(Run),        after(&[StepStart])),
-        row(Submitted,     "submitted",      &[Run],         Enters(Run),        after(&[StepEnd, Submitted])),
-        row(Parked,        "parked",         &[Run],         Enters(Park),       after(&[Submitted])),
+        row(Submitted,     "submitted",      &[Run, Park],   Detail,             NONE),
+        row(Parked,        "parked",         &[Run],         Enters(Park),       after(&[StepEnd])),
         row(Resumed,       "resumed",        &[Park],        Enters(QueueWait),  after(&[Parked])),
         row(Answered,      "answered",       &[Run],         Enters(Encode),     after(&[StepEnd])),
         row(Refused,       "refused",        UNANSWERED,     Enters(Encode),     UNENCODED.without(Refused)),
@@ -413,5 +424,7 @@ static TABLE: [Row; 31] = {
         row(JobQueued,     "job queued",     &[Run, Park],   Detail,             NONE),
         row(JobStarted,    "job started",    &Stage::ALL,    Detail,             NONE),
         row(JobFinished,   "job finished",   &Stage::ALL,    Detail,             NONE),
+        row(Completed,     "completed",      &[Park],        Detail,             NONE),
+        row(LetGo,         "let go",         &[Run, Park],   Detail,             NONE),
     ]
 };

@@ -318,9 +318,10 @@ impl Page<'_> {
             SpanKind::Park => "park".to_owned(),
             SpanKind::Effect => {
                 let submitted = record.marks().iter().find(|mark| is_submission(mark, span));
-                let name = submitted.and_then(|mark| self.names.resource(mark.argument()));
-                match name {
+                let resource = submitted.map(|mark| mark.argument());
+                match resource.and_then(|resource| self.names.resource(resource)) {
                     Some(name) => format!("effect {name}"),
+                    None if resource == Some(MarkKind::NO_RESOURCE) => "effect timer".to_owned(),
                     None => format!("effect {}", span.which),
                 }
             }

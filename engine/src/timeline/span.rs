@@ -43,7 +43,7 @@ pub enum SpanKind {
     Step,
     /// Waiting for all effects of one need.
     Park,
-    /// One effect: from its submission to its job's end, or to the request's resume.
+    /// One effect: from its submission to its end, or until nobody waited for it any more.
     Effect,
     /// A job in a worker's ring.
     WorkerQueue,
@@ -84,9 +84,7 @@ impl Duration {
     fn measure(&self, from: Mark, later: &[Mark]) -> Option<Span> {
         let until = later.iter().find(|until| {
             let is_end = self.until.contains(until.kind())
-                && !(self.is_same_which
-                    && is_of_one(until.kind())
-                    && until.which() != from.which());
+                && !(self.is_same_which && until.which() != from.which());
             is_end || CUTS.contains(until.kind())
         })?;
         Some(Span {
@@ -96,11 +94,6 @@ impl Duration {
             until_ns: until.since_start().as_u64(),
         })
     }
-}
-
-/// Whether a kind's `which` says which of several it is about.
-const fn is_of_one(kind: MarkKind) -> bool {
-    !matches!(kind, MarkKind::Resumed)
 }
 
 /// What ends any duration.
@@ -145,8 +138,8 @@ static DURATIONS: [Duration; 15] = {
         between(SpanKind::QueueWait,    &[Enqueued, Resumed],                               &[Dequeued]),
         of_one (SpanKind::Step,         &[StepStart],                                       &[StepEnd]),
         between(SpanKind::Park,         &[Parked],                                          &[Resumed]),
-        of_one (SpanKind::Effect,       &[Submitted],                                       &[JobFinished, Resumed]),
-        of_one (SpanKind::WorkerQueue,  &[JobQueued],                                       &[JobStarted]),
+        of_one (SpanKind::Effect,       &[Submitted],                                       &[JobFinished, Completed, LetGo]),
+        of_one (SpanKind::WorkerQueue,  &[JobQueued],                                       &[JobStarted, LetGo]),
         of_one (SpanKind::WorkerRun,    &[JobStarted],                                      &[JobFinished]),
         between(SpanKind::Encode,       &[Answered, Refused, Failed, Expired, Panicked],    &[Encoded]),
         between(SpanKind::Hold,         &[Encoded],                                         &[Released]),

@@ -16,6 +16,7 @@ const ISLANDS: &[&str] = &[
     "engine/src/ctx/arena.rs",
     "engine/src/ctx/frame.rs",
     "engine/src/ctx/frame/ending.rs",
+    "engine/src/ctx/frame/need.rs",
     "engine/src/effect/sqlite/connection.rs",
     "engine/src/effect/sqlite/memory.rs",
     "engine/src/shard/host.rs",

@@ -1,15 +1,18 @@
 //! Where each slot of a route lies in the frame, fixed when the route is built.
 //!
 //! Safe code, but part of the island: what the frame reads and writes rests on the places that are
-//! given here. Nothing outside of this file makes a [`Place`] or an [`Access`].
+//! given here. Nothing outside of this file makes a [`Place`], an [`Access`] or a [`Lent`].
 
 use std::alloc::Layout;
 use std::any::TypeId;
 use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::Frame;
-use crate::ctx::list::{Clauses, SlotList};
+use super::{Frame, Window};
+use crate::ctx::list::sealed::Positions;
+use crate::ctx::list::{
+    Clauses, Concat, Joined, ReadsThere, ResourceList, SlotList, UsesThere, WritesThere,
+};
 use crate::ctx::slot::SlotMeta;
 
 /// Where a slot's value is kept.
@@ -67,9 +70,7 @@ impl Access {
         C::Reads::metas(&mut slots);
         C::Writes::metas(&mut slots);
         let places: Box<[Place]> = slots.iter().map(place).collect::<Option<_>>()?;
-        let writes = (places[C::Reads::COUNT..].iter()).fold(0, |bits, place| {
-            bits | 1_u64.unbounded_shl(place.bit.into())
-        });
+        let writes = bits_of(&places[C::Reads::COUNT..]);
         Some(Access {
             plan,
             signature: TypeId::of::<C>(),
@@ -83,6 +84,58 @@ impl Access {
     pub(crate) fn writes(&self) -> u64 {
         self.writes
     }
+}
+
+/// What a continuation may reach: a part of what its step may, kept in the request's arena.
+#[derive(Clone, Copy)]
+pub(crate) struct Lent<'r> {
+    pub(super) plan: PlanId,
+    pub(super) signature: TypeId,
+    pub(super) places: &'r [Place],
+    pub(super) resources: &'r [u16],
+    reads: u64,
+}
+
+impl<'r> Lent<'r> {
+    /// The bits of the slots the continuation reads.
+    pub(crate) fn reads(&self) -> u64 {
+        self.reads
+    }
+}
+
+impl<'r, C: Clauses> Window<'r, C> {
+    /// The access of a continuation with the clauses `D`, all of which are among the step's own.
+    pub(crate) fn lend<D, I, J, K>(&self) -> Lent<'r>
+    where
+        D: Clauses,
+        C::Reads: Concat<C::Writes>,
+        D::Reads: ReadsThere<Joined<C::Reads, C::Writes>, I>,
+        D::Writes: WritesThere<C::Writes, J>,
+        D::Uses: UsesThere<C::Uses, K>,
+    {
+        let arena = self.arena();
+        let mut places = arena.room(D::Reads::COUNT + D::Writes::COUNT);
+        // A step's places are those of its `Reads`, then those of its `Writes`: positions in both
+        // together are positions in its places.
+        D::Reads::each(&mut |index| places.push(self.places[index]));
+        let reads = bits_of(&places);
+        D::Writes::each(&mut |index| places.push(self.places[C::Reads::COUNT + index]));
+        let mut resources = arena.room(D::Uses::COUNT);
+        D::Uses::each(&mut |index| resources.push(self.resources[index]));
+        Lent {
+            plan: self.plan(),
+            signature: TypeId::of::<D>(),
+            places: places.into_bump_slice(),
+            resources: resources.into_bump_slice(),
+            reads,
+        }
+    }
+}
+
+fn bits_of(places: &[Place]) -> u64 {
+    (places.iter()).fold(0, |bits, place| {
+        bits | 1_u64.unbounded_shl(place.bit.into())
+    })
 }
 
 /// Lays out the slots of a route, step by step.
