@@ -20,7 +20,8 @@
 //! 2. Between `begin` and `end`, `base` points to a block of the plan's layout inside the arena,
 //!    and `request` to a request inside the arena. `begin` runs on an ended frame only.
 //! 3. A `Window<C>` exists only while its frame's plan is that of the access it was opened with,
-//!    and that access was made for `C`; so index and type of every place it uses agree by 1.
+//!    and that access was made for `C`; so index and type of every place it uses agree by 1. A
+//!    bare one has no `C`, and uses no place.
 //! 4. A bit of `present` is set if and only if the slot at its place holds an initialised value. It
 //!    is written once: no value changes or moves until `end`.
 //! 5. What a value borrows as `'r` lives until `exit`, and unless it is an owned value until `end`:
@@ -243,7 +244,7 @@ impl Frame {
 
     /// Ends the request: its exit, where it has had none; hands the result buffers back; forgets the
     /// rest. Does nothing on an ended frame.
-    pub(crate) fn end(&mut self, mut recycle: impl FnMut(ResultBuffer)) {
+    pub(crate) fn end(&mut self, recycle: impl FnMut(ResultBuffer)) {
         if self.owes_exit() {
             self.exit(&mut Exit::cancelled());
         }
@@ -254,11 +255,10 @@ impl Frame {
         self.identity.forget();
         self.output.get_mut().clear();
         self.arena.reset();
-        for result in self.results.drain(..) {
-            if let Some(EffectResult::Rows(buffer)) = result {
-                recycle(buffer);
-            }
-        }
+        let results = self.results.drain(..).flatten();
+        results
+            .filter_map(EffectResult::into_buffer)
+            .for_each(recycle);
     }
 
     #[inline]
@@ -426,6 +426,19 @@ impl<'r, C> Window<'r, C> {
         let begun = self.frame.begun.expect("a window is open on a begun frame");
         // SAFETY: by 2 it is there, by 5 it and what it borrows last for `'r`.
         unsafe { begun.request.cast::<Request<'r>>().as_ref() }
+    }
+
+    /// The request alone, without a slot or a resource of it.
+    #[inline]
+    pub(crate) fn bare(&self) -> Window<'r, ()> {
+        Window {
+            frame: self.frame,
+            base: self.base,
+            places: &[],
+            resources: &[],
+            clauses: PhantomData,
+            brand: PhantomData,
+        }
     }
 
     /// The request's id.

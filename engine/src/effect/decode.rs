@@ -5,7 +5,8 @@ use std::mem;
 use bumpalo::collections::Vec as ArenaVec;
 use cutaway_scheduler::Nanos;
 
-use super::record::EffectResult;
+use super::body::Fold;
+use super::record::{EffectResult, Operation};
 use super::row::{Columns, DecodeError, Executed, FromColumn, Row, Rows};
 use crate::ctx::Arena;
 use crate::step::{Fail, Failure};
@@ -19,21 +20,37 @@ pub struct Answer<'r> {
     pub executed: &'r [Executed],
     /// How long a timer was; zero for everything else.
     pub elapsed: Nanos,
+    /// The content of the request; empty for everything else.
+    pub content: &'r [u8],
+    /// What the content was folded into.
+    pub(crate) fold: Option<Fold<'r>>,
 }
 
 impl<'r> Answer<'r> {
-    pub(crate) fn of(result: &'r EffectResult) -> Answer<'r> {
-        match result {
-            EffectResult::Rows(buffer) => Answer {
+    pub(crate) fn of(result: &'r EffectResult, operation: Operation<'r>) -> Answer<'r> {
+        let nothing = Answer {
+            rows: Rows::none(),
+            executed: &[],
+            elapsed: Nanos::ZERO,
+            content: &[],
+            fold: None,
+        };
+        match (result, operation) {
+            (EffectResult::Rows(buffer), _) => Answer {
                 rows: buffer.rows(),
                 executed: buffer.executed(),
-                elapsed: Nanos::ZERO,
+                ..nothing
             },
-            EffectResult::Elapsed(elapsed) => Answer {
-                rows: Rows::none(),
-                executed: &[],
+            (EffectResult::Elapsed(elapsed), _) => Answer {
                 elapsed: *elapsed,
+                ..nothing
             },
+            (EffectResult::Content(buffer), _) => Answer {
+                content: buffer.content(),
+                ..nothing
+            },
+            (EffectResult::Folded, Operation::Body { fold, .. }) => Answer { fold, ..nothing },
+            (EffectResult::Folded, _) => nothing,
         }
     }
 }
@@ -187,7 +204,7 @@ impl<'r> Decode<'r, Changes> for &'r [Executed] {
 }
 
 /// Why a result did not become a value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Undecoded {
     /// There is no such row: answered with a 404.
     #[error("no row")]
@@ -195,6 +212,9 @@ pub enum Undecoded {
     /// The statement and the type disagree: a 500.
     #[error(transparent)]
     Row(#[from] DecodeError),
+    /// The content is not what the type needs: a 400 or a 422.
+    #[error("{0}")]
+    Content(Failure),
 }
 
 impl Undecoded {
@@ -203,6 +223,7 @@ impl Undecoded {
         match self {
             Undecoded::NoRow => Failure::new(Fail::NotFound, slot, ""),
             Undecoded::Row(error) => Failure::error(slot, &error),
+            Undecoded::Content(failure) => failure,
         }
     }
 }

@@ -68,13 +68,15 @@ impl Frame {
         let need = frame.need().expect("a request that is completed waits");
         let results = &frame.results[first..];
         for target in need.targets {
-            let mut results = results[target.effects()].iter();
-            let mut answers = frame.arena.arena().room(results.len());
+            let effects = need.effects[target.effects()].iter();
+            let mut answers = frame.arena.arena().room(effects.len());
+            let mut given = (results[target.effects()].iter().zip(effects))
+                .map(|(result, effect)| Some(Answer::of(result.as_ref()?, effect.operation)));
             if need.is_race() {
                 // Only the winner has a result.
-                answers.push(results.find_map(Option::as_ref).map(Answer::of));
+                answers.push(given.find_map(|answer| answer));
             } else {
-                answers.extend(results.map(|result| result.as_ref().map(Answer::of)));
+                answers.extend(given);
             }
             // SAFETY: by 1 the place is that of the decoder's slot, by 3 the rest.
             let filled = unsafe { (target.fill)(frame, target.place, answers.into_bump_slice()) };
