@@ -5,11 +5,10 @@
 //! curl -i http://127.0.0.1:8080/posts/7
 //! ```
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
+#[path = "flags/serving.rs"]
+mod serving;
 
 use clap::Parser;
-use cutaway::TraceMode;
 use cutaway::prelude::*;
 use serde::Serialize;
 
@@ -92,36 +91,27 @@ const SCHEMA: &str = "
 /// Serves text, JSON, path parameters and rows from SQLite.
 #[derive(Parser)]
 struct Options {
-    /// Where to listen.
-    #[arg(long, default_value = "127.0.0.1:8080")]
-    addr: SocketAddr,
-    /// How many shards; one for each core if not told.
-    #[arg(long)]
-    shards: Option<usize>,
-    /// The SQLite file; made at first start.
-    #[arg(long, default_value = "plaintext.db")]
-    db: PathBuf,
-    /// Which timelines to print: all, slow or off.
-    #[arg(long, default_value = "slow")]
-    trace: TraceMode,
+    #[command(flatten)]
+    serving: serving::Serving,
+    /// The SQLite file, if not plaintext.db; made at first start.
+    #[arg(long, value_name = "PATH")]
+    db: Option<String>,
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let options = Options::parse();
+    let mut config = options.serving.config();
+    if let Some(db) = options.db {
+        config = config.set("resources.Blog.path", db);
+    }
     let routes = Routes::new()
-        .resource(Blog, Sqlite::open(options.db).schema(SCHEMA))
+        .resource(Blog, Sqlite::open("plaintext.db").schema(SCHEMA))
         .get("/plaintext", chain(plaintext))
         .get("/json", chain(json))
         .get("/users/{id}/posts/{post}", chain(user_post))
         .get("/posts/{id}", chain(load_post).then(show_post))
         .build()?;
-    let mut engine = Engine::new(routes)
-        .address(options.addr)
-        .trace(options.trace);
-    if let Some(shards) = options.shards {
-        engine = engine.shards(shards);
-    }
-    let running = engine.start()?;
+    let running = Engine::new(routes).config(config).start()?;
     let address = running.address();
     println!("listening on http://{address}; try");
     for path in ["/plaintext", "/json", "/users/7/posts/9", "/posts/1"] {

@@ -8,11 +8,10 @@
 //! curl -i http://127.0.0.1:8080/compute
 //! ```
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
+#[path = "flags/serving.rs"]
+mod serving;
 
 use clap::Parser;
-use cutaway::TraceMode;
 use cutaway::effect::Executed;
 use cutaway::prelude::*;
 use serde::Serialize;
@@ -70,33 +69,26 @@ const SCHEMA: &str = "
 /// Serves quick requests beside slow statements.
 #[derive(Parser)]
 struct Options {
-    /// Where to listen.
-    #[arg(long, default_value = "127.0.0.1:8080")]
-    addr: SocketAddr,
-    /// How many shards.
-    #[arg(long, default_value_t = 1)]
-    shards: usize,
-    /// The SQLite file; made at first start.
-    #[arg(long, default_value = "stalls.db")]
-    db: PathBuf,
-    /// Which timelines to print: all, slow or off.
-    #[arg(long, default_value = "slow")]
-    trace: TraceMode,
+    #[command(flatten)]
+    serving: serving::Serving,
+    /// The SQLite file, if not stalls.db; made at first start.
+    #[arg(long, value_name = "PATH")]
+    db: Option<String>,
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let options = Options::parse();
+    let mut config = options.serving.config();
+    if let Some(db) = options.db {
+        config = config.set("resources.Blog.path", db);
+    }
     let routes = Routes::new()
-        .resource(Blog, Sqlite::open(options.db).schema(SCHEMA))
+        .resource(Blog, Sqlite::open("stalls.db").schema(SCHEMA))
         .get("/plaintext", chain(plaintext))
         .get("/compute", chain(compute).then(show_sum).deadline(5.secs()))
         .get("/locked", chain(write).then(written).deadline(5.secs()))
         .build()?;
-    let running = Engine::new(routes)
-        .address(options.addr)
-        .shards(options.shards)
-        .trace(options.trace)
-        .start()?;
+    let running = Engine::new(routes).shards(1).config(config).start()?;
     let address = running.address();
     println!("listening on http://{address}; try");
     for path in ["/plaintext", "/compute", "/locked"] {

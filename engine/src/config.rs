@@ -103,6 +103,14 @@ impl Config {
     ///
     /// # Bounds
     /// 1 MiB. A larger file is refused unread.
+    ///
+    /// ```
+    /// use cutaway::Config;
+    ///
+    /// let refused = Config::new().file("/nowhere/blog.toml").check().unwrap_err();
+    /// let told = refused.faults()[0].to_string();
+    /// assert!(told.starts_with("/nowhere/blog.toml: cannot be read"));
+    /// ```
     pub fn file(mut self, path: impl AsRef<Path>) -> Config {
         file::read(&mut self, path.as_ref());
         self
@@ -121,6 +129,17 @@ impl Config {
     /// A key's variable is `CUTAWAY_` and its path in capitals, with `__` for each dot:
     /// `CUTAWAY_LIMITS__HEAD_BYTES_MAX`. Variables without `CUTAWAY_` are somebody else's, and so are
     /// those without `__`, unless one looks like a key that was mistyped.
+    ///
+    /// ```
+    /// use cutaway::Config;
+    ///
+    /// let variables = [("CUTAWAY_LIMITS__HEAD_BYTES_MAX", "8 KiB"), ("HOME", "/root")];
+    /// assert!(Config::new().environment(variables).check().is_ok());
+    ///
+    /// let variables = [("CUTAWAY_LIMITS_HEAD_BYTES_MAX", "8 KiB")];
+    /// let refused = Config::new().environment(variables).check().unwrap_err();
+    /// assert!(refused.to_string().ends_with("did you mean `CUTAWAY_LIMITS__HEAD_BYTES_MAX`?"));
+    /// ```
     pub fn environment<K, V>(mut self, variables: impl IntoIterator<Item = (K, V)>) -> Config
     where
         K: Into<OsString>,
@@ -136,6 +155,13 @@ impl Config {
     }
 
     /// Sets one key, as text: for what comes from a command line.
+    ///
+    /// ```
+    /// use cutaway::Config;
+    ///
+    /// let config = Config::new().set("server.shards", 2).set("resources.Blog.path", "blog.db");
+    /// assert!(config.check().is_ok());
+    /// ```
     pub fn set(mut self, key: &str, value: impl Display) -> Config {
         let place = Place::CommandLine;
         match KeyPath::parse(key) {

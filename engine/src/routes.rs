@@ -1,9 +1,13 @@
 //! Routes: which chain answers which pattern.
 
 mod built;
+mod flags;
+mod graph;
+mod listing;
 mod mount;
 mod refusal;
 mod unrouted;
+mod vain;
 
 use std::marker::PhantomData;
 
@@ -11,6 +15,7 @@ use cutaway_scheduler::ClassTable;
 
 pub use built::BuiltRoutes;
 pub use refusal::{RoutesRefusal, RoutesRefused};
+pub use vain::VainSlot;
 
 use crate::ctx::list::{AvailableIn, Concat, Joined, Nil, Set};
 use crate::effect::{Kind, Resource, ResourceMeta, Settings};

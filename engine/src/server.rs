@@ -6,7 +6,7 @@
 
 mod engine;
 
-use std::io;
+use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -127,6 +127,7 @@ fn launch(launch: Launch) -> Result<Running, Error> {
         })?;
     let drain_timeout = limits.drain_timeout;
     Ok(Running {
+        routes,
         address,
         drain_timeout,
         control,
@@ -138,6 +139,7 @@ fn launch(launch: Launch) -> Result<Running, Error> {
 
 /// A server that is up.
 pub struct Running {
+    routes: Arc<BuiltRoutes>,
     address: SocketAddr,
     drain_timeout: Nanos,
     control: Arc<Control>,
@@ -201,6 +203,8 @@ impl Running {
         }
         // The last recorder is gone with its shard, so the exporter prints what is left and ends.
         let _ = self.exporter.join();
+        // Words for whoever develops; nothing is lost where nobody listens.
+        let _ = io::stderr().write_all(self.routes.unused_report().as_bytes());
         Ok(stats)
     }
 }
@@ -429,7 +433,7 @@ fn watch_signals(reporter: Sender<News>) -> Result<(), Error> {
 }
 
 /// Names for the timelines' printer.
-struct RouteNames(Arc<BuiltRoutes>);
+pub(crate) struct RouteNames(pub(crate) Arc<BuiltRoutes>);
 
 impl Names for RouteNames {
     fn route(&self, route: u16) -> Option<&str> {

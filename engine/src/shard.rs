@@ -33,8 +33,10 @@ mod table;
 mod turn;
 mod underway;
 mod upload;
+mod witness;
 
 pub(crate) use self::core::Core;
 pub use connection::Close;
 pub use stats::ShardStats;
 pub use turn::{Shard, Turn};
+pub(crate) use witness::UnderWay;

@@ -9,10 +9,13 @@ mod decision;
 pub mod need;
 mod pipeline;
 
-pub use chain::{Chain, chain, given};
+pub use chain::{Chain, Shared, chain, given};
 pub use decision::{Cause, Continue, Decision, Done, Fail, Failure, IntoStep, OrFail, Step, fail};
 pub use need::{NeedRecord, Order, all, all_required, any, first};
-pub use pipeline::{BodyMode, Go, Outcome, Route, RouteRefusal, StepEnd, StepObserver, Unobserved};
+pub use pipeline::{
+    BodyMode, Contract, Declared, Go, Outcome, Route, RouteRefusal, StepEnd, StepObserver,
+    Unobserved,
+};
 
 pub(crate) use chain::{Entry, Settings as ChainSettings};
 pub(crate) use pipeline::RouteParts;

@@ -239,6 +239,11 @@ fn show(cx: &mut Cx<Reads<Note>>) -> Step {
     cx.text(body)
 }
 
+fn stamp(cx: &mut Cx) -> Step {
+    cx.response_header("X-Stamp", "before everything")?;
+    Continue
+}
+
 /// The plant on the shard: one box a request.
 fn plain_boxed(cx: &mut Cx) -> Step {
     let greeting = std::hint::black_box(Box::new(*b"Hello, World!"));
@@ -266,6 +271,8 @@ struct Load {
     streams: Vec<TcpStream>,
     requests: Vec<u8>,
     responses: Vec<u8>,
+    /// What every response begins with.
+    status: &'static [u8],
     /// Requests in one write.
     depth: usize,
 }
@@ -277,6 +284,16 @@ impl Load {
     }
 
     fn of(address: SocketAddr, request: &str, connections: usize, depth: usize) -> Load {
+        Load::answered(address, request, b"HTTP/1.1 200 OK\r\n", connections, depth)
+    }
+
+    fn answered(
+        address: SocketAddr,
+        request: &str,
+        status: &'static [u8],
+        connections: usize,
+        depth: usize,
+    ) -> Load {
         let mut streams: Vec<TcpStream> = (0..connections)
             .map(|_| TcpStream::connect(address).unwrap())
             .collect();
@@ -287,15 +304,12 @@ impl Load {
         streams[0].write_all(request.as_bytes()).unwrap();
         let mut first = [0; 4096];
         let len = streams[0].read(&mut first).unwrap();
-        assert!(
-            first.starts_with(b"HTTP/1.1 200 OK\r\n"),
-            "{}",
-            first[..len].escape_ascii()
-        );
+        assert!(first.starts_with(status), "{}", first[..len].escape_ascii());
         Load {
             streams,
             requests: request.repeat(depth).into_bytes(),
             responses: vec![0; len * depth],
+            status,
             depth,
         }
     }
@@ -308,7 +322,7 @@ impl Load {
             }
             for stream in &mut self.streams {
                 stream.read_exact(&mut self.responses).unwrap();
-                assert!(self.responses.starts_with(b"HTTP/1.1 200 OK\r\n"));
+                assert!(self.responses.starts_with(self.status));
             }
         }
     }
@@ -372,9 +386,17 @@ fn a_warm_request_allocates_nothing() {
             "/large",
             chain(load_large).then(show_large).deadline(patient),
         )
+        .mount(
+            "/mount",
+            Routes::new().before(chain(stamp)).get("/", chain(plain)),
+        )
         .build()
         .unwrap();
-    let server = Server::start_with(routes, |engine| engine.trace(TraceMode::Slow));
+    let server = Server::start_with(routes, |engine| {
+        engine
+            .trace(TraceMode::Slow)
+            .class_deadline(Standard, patient)
+    });
     IS_TRACING.store(
         std::env::var_os("CUTAWAY_BACKTRACE_ALLOCATIONS").is_some(),
         Ordering::SeqCst,
@@ -414,6 +436,20 @@ fn a_warm_request_allocates_nothing() {
     ] {
         let load = Load::of(server.address, &request, 4, 4);
         let allocated = load.measured(2_000, name);
+        assert_eq!(allocated.total(), 0, "{name}: {allocated:?}");
+    }
+
+    let not_found = &b"HTTP/1.1 404 "[..];
+    let not_allowed = &b"HTTP/1.1 405 "[..];
+    for (method, target, status) in [
+        ("GET", "/nowhere", not_found),
+        ("PUT", "/plain", not_allowed),
+        ("PUT", "/mount/", not_allowed),
+    ] {
+        let name = format!("{method} {target}");
+        let request = format!("{name} HTTP/1.1\r\nHost: test\r\n\r\n");
+        let load = Load::answered(server.address, &request, status, 4, 4);
+        let allocated = load.measured(2_000, &name);
         assert_eq!(allocated.total(), 0, "{name}: {allocated:?}");
     }
 

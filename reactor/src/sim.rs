@@ -100,6 +100,10 @@ pub struct SimConfig {
     /// Below this most latencies of kernel, network and workers lie; one in twenty reaches ten
     /// times as far. Default 100 µs.
     pub latency_max: Nanos,
+    /// Whether the machine stands still while nobody takes time: nothing has a latency, an `enter`
+    /// costs nothing, bytes arrive as they were sent, and what falls on one moment happens in the
+    /// order in which it was brought about. Default no.
+    pub is_still: bool,
     /// Whether the log is kept as text too. Default no.
     pub keeps_text: bool,
 }
@@ -118,7 +122,18 @@ impl SimConfig {
             receive_buffer_bytes: 64 << 10,
             client_window_bytes: 8 << 10,
             latency_max: Nanos::from_micros(100),
+            is_still: false,
             keeps_text: false,
+        }
+    }
+
+    /// A machine without a time of its own: what takes time is what a job or a step takes. There
+    /// every length is exact.
+    pub fn still(seed: u64) -> SimConfig {
+        SimConfig {
+            latency_max: Nanos::ZERO,
+            is_still: true,
+            ..SimConfig::new(seed)
         }
     }
 }

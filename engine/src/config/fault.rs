@@ -109,13 +109,12 @@ impl ConfigRefused {
     /// All faults in the order of their places, each told once.
     pub(super) fn of(mut faults: Vec<Fault>) -> ConfigRefused {
         faults.sort_by(|a, b| a.place.cmp(&b.place));
-        let mut told: Vec<ConfigFault> = Vec::with_capacity(faults.len());
-        for Fault { place, text, .. } in faults {
-            let fault = ConfigFault(printable(&format!("{place}{text}")));
-            if !told.contains(&fault) {
-                told.push(fault);
-            }
-        }
+        let told = faults.into_iter().map(|Fault { place, text, .. }| {
+            let text = printable(&format!("{place}{text}"));
+            ConfigFault(text)
+        });
+        let mut told: Vec<ConfigFault> = told.collect();
+        told.dedup();
         ConfigRefused(told)
     }
 
@@ -157,8 +156,13 @@ fn printable(text: &str) -> String {
 
 /// The candidate that a mistyped name most likely means, if any is near enough to be worth saying.
 pub(super) fn nearest(name: &str, candidates: impl IntoIterator<Item = String>) -> Option<String> {
-    // A third of the letters may differ: below that a guess is more often wrong than right.
-    let most = (name.chars().count() / 3).max(1);
+    let length = name.chars().count();
+    // No name is as long as that, and the comparison would take its time.
+    if length > 100 {
+        return None;
+    }
+    // A third of the letters may differ: beyond that a guess is more often wrong than right.
+    let most = (length / 3).max(1);
     (candidates.into_iter())
         .map(|candidate| (strsim::osa_distance(name, &candidate), candidate))
         .filter(|(distance, _)| *distance <= most)

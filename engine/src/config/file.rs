@@ -3,8 +3,10 @@
 //! A file is read to its end whatever is wrong with it: the parser goes on behind a fault of syntax,
 //! and every key is looked at.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Read;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -55,7 +57,7 @@ fn content(path: &Path) -> Result<String, Unreadable> {
         let valid = error.utf8_error().valid_up_to();
         // Up to there it is text, so that the place can be told in characters.
         let text = String::from_utf8_lossy(&error.as_bytes()[..valid]);
-        let (line, column) = position(&text, valid);
+        let (line, column) = position(&text, &line_starts(&text), valid);
         Unreadable {
             line,
             column,
@@ -70,6 +72,7 @@ pub(super) fn parse(config: &mut Config, path: &Path, text: &str) {
         path: path.display().to_string().into(),
         folder: path.parent().unwrap_or(Path::new("")),
         text,
+        line_starts: line_starts(text),
     };
     let (table, errors) = DeTable::parse_recoverable(text);
     let mut said = Config::new();
@@ -85,25 +88,24 @@ pub(super) fn parse(config: &mut Config, path: &Path, text: &str) {
 struct Syntax {
     faults: Vec<Fault>,
     /// Lines whose key or value may not be the one that was meant.
-    broken: Vec<usize>,
+    broken: BTreeSet<usize>,
 }
 
 impl Syntax {
     fn of(source: &Source<'_>, errors: &[toml::de::Error]) -> Syntax {
         let mut faults: Vec<Fault> = Vec::new();
-        let mut broken = Vec::new();
+        let mut told = BTreeSet::new();
+        let mut broken = BTreeSet::new();
         for error in errors {
             let span = error.span().unwrap_or_default();
-            let place = source.place(span.start);
+            let start = span.start;
+            let (line, _) = position(source.text, &source.line_starts, start);
             // What the parser says of the rest of a line follows from the first fault in it.
-            if faults
-                .iter()
-                .any(|known| known.place.line() == place.line())
-            {
+            if !told.insert(line) {
                 continue;
             }
-            broken.extend(place.line());
-            let behind = source.text.get(span.start..).unwrap_or_default();
+            broken.insert(line);
+            let behind = source.text.get(start..).unwrap_or_default();
             let rest_of_line = behind.lines().next().unwrap_or_default().trim_start();
             // Of the parser's words, those for what happens most say too little.
             let text = match error.message() {
@@ -120,11 +122,11 @@ impl Syntax {
                 }
                 message => {
                     // Below a broken heading nothing is known to be where it was meant to be.
-                    broken.extend(source.lines_below_heading(place.line()));
+                    broken.extend(source.lines_below_heading(line));
                     message.to_owned()
                 }
             };
-            faults.push(Fault::new(place, text));
+            faults.push(Fault::new(source.place(start), text));
         }
         Syntax { faults, broken }
     }
@@ -140,6 +142,8 @@ struct Source<'a> {
     /// What paths in it are relative to.
     folder: &'a Path,
     text: &'a str,
+    /// The offset of each line.
+    line_starts: Vec<usize>,
 }
 
 type Name<'a> = Spanned<DeString<'a>>;
@@ -231,19 +235,22 @@ impl Source<'_> {
     }
 
     /// The lines up to the next heading, if this one is a heading.
-    fn lines_below_heading(&self, line: Option<usize>) -> Vec<usize> {
-        let is_heading = |(_, text): &(usize, &str)| text.trim_start().starts_with('[');
-        let mut lines = (1..).zip(self.text.lines());
-        let heading = lines.find(|(number, _)| Some(*number) == line);
-        if !heading.as_ref().is_some_and(is_heading) {
-            return Vec::new();
+    fn lines_below_heading(&self, line: usize) -> Range<usize> {
+        let is_heading = |line: usize| {
+            let text = (self.line_starts.get(line - 1)).and_then(|start| self.text.get(*start..));
+            text.is_some_and(|text| text.trim_start_matches([' ', '\t']).starts_with('['))
+        };
+        let below = line + 1;
+        if !is_heading(line) {
+            return below..below;
         }
-        let below = lines.take_while(|line| !is_heading(line));
-        below.map(|(number, _)| number).collect()
+        let mut lines = below..self.line_starts.len() + 1;
+        let next = lines.find(|line| is_heading(*line));
+        below..next.unwrap_or(lines.end)
     }
 
     fn place(&self, offset: usize) -> Place {
-        let (line, column) = position(self.text, offset);
+        let (line, column) = position(self.text, &self.line_starts, offset);
         Place::File {
             path: Arc::clone(&self.path),
             line,
@@ -285,10 +292,15 @@ fn kind(value: &DeValue<'_>) -> &'static str {
     }
 }
 
-/// Line and column of an offset, both from 1.
-fn position(text: &str, offset: usize) -> (usize, usize) {
-    let before = text.get(..offset).unwrap_or(text);
-    let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-    let line = before.matches('\n').count() + 1;
-    (line, before[line_start..].chars().count() + 1)
+fn line_starts(text: &str) -> Vec<usize> {
+    let behind = text.match_indices('\n').map(|(at, _)| at + 1);
+    std::iter::once(0).chain(behind).collect()
+}
+
+/// Line and column of an offset, both from 1. Columns count characters.
+fn position(text: &str, line_starts: &[usize], offset: usize) -> (usize, usize) {
+    let line = line_starts.partition_point(|start| *start <= offset);
+    let start = line_starts[line - 1];
+    let before = text.get(start..offset).unwrap_or_default();
+    (line, before.chars().count() + 1)
 }

@@ -578,6 +578,17 @@ fn the_defaults_that_the_page_prints_are_those_of_the_program() {
 }
 
 #[test]
+fn the_page_of_keys_is_current() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/configuration.md");
+    let kept = std::fs::read_to_string(path).unwrap();
+    assert!(
+        page() == kept,
+        "engine/docs/configuration.md is old; it is made by\n  \
+         cargo run -p cutaway -- keys > engine/docs/configuration.md"
+    );
+}
+
+#[test]
 fn names_in_the_table_are_told_apart() {
     let paths: Vec<String> = keys()
         .map(|key| {

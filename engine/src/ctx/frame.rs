@@ -35,6 +35,7 @@
 mod ending;
 mod need;
 mod plan;
+mod touched;
 
 use std::any::TypeId;
 use std::cell::{Cell, Ref, RefCell, RefMut};
@@ -61,6 +62,7 @@ pub(crate) use plan::{Access, FRAME_BYTES_MAX, Lent, Plan, PlanBuilder, PlanRefu
 use ending::{Endings, value_offset};
 use need::KeptNeed;
 use plan::{Place, PlanId};
+use touched::Touched;
 
 /// The values of one request, and what its steps leave for the shard.
 ///
@@ -70,6 +72,7 @@ pub(crate) struct Frame {
     begun: Option<Begun>,
     present: Cell<u64>,
     marks: Cell<Marks>,
+    touched: Touched,
     endings: Endings,
     pub(super) identity: Identity,
     need: Cell<Option<KeptNeed>>,
@@ -118,6 +121,7 @@ impl Frame {
             begun: None,
             present: Cell::new(0),
             marks: Cell::new(Marks::default()),
+            touched: Touched::default(),
             endings: Endings::default(),
             identity: Identity::default(),
             need: Cell::new(None),
@@ -192,6 +196,12 @@ impl Frame {
     #[inline]
     pub(crate) fn marks(&self) -> Marks {
         self.marks.get()
+    }
+
+    /// The slots that steps touch.
+    #[inline(always)]
+    pub(crate) fn touched(&self) -> &Touched {
+        &self.touched
     }
 
     pub(crate) fn output(&self) -> Ref<'_, Output> {
@@ -361,6 +371,7 @@ impl<'r, C: Clauses> Window<'r, C> {
         S: Slot + Member<C::Reads, I>,
     {
         let place = self.places[<S as Member<C::Reads, I>>::INDEX];
+        self.frame.touched.note(place.bit);
         if self.frame.present.get() & 1 << place.bit == 0 {
             absent(S::NAME);
         }
@@ -406,7 +417,9 @@ impl<'r, C: Clauses> Window<'r, C> {
     where
         S: Member<C::Writes, I>,
     {
-        self.places[C::Reads::COUNT + <S as Member<C::Writes, I>>::INDEX]
+        let place = self.places[C::Reads::COUNT + <S as Member<C::Writes, I>>::INDEX];
+        self.frame.touched.note(place.bit);
+        place
     }
 }
 

@@ -304,10 +304,8 @@ macro_rules! containment {
         $(#[$attribute])*
         pub trait $name<List, Index>: sealed::Positions<List, Index> {}
 
-        #[diagnostic::do_not_recommend]
         impl<L> $name<L, ()> for Nil {}
 
-        #[diagnostic::do_not_recommend]
         impl<L, S, T, I, J> $name<L, (I, J)> for Cons<S, T>
         where
             S: $element<L, I>,

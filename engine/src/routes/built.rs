@@ -101,6 +101,19 @@ impl BuiltRoutes {
         &self.routes
     }
 
+    /// As [`all_routes`](BuiltRoutes::all_routes), each with what a human calls it.
+    pub(super) fn titled_routes(&self) -> impl Iterator<Item = (String, &Route)> {
+        self.routes.iter().enumerate().map(|(index, route)| {
+            let pattern = route.pattern();
+            let title = if index < self.scopes.len() {
+                format!("{} {pattern}", route.method().name())
+            } else {
+                pattern.to_owned()
+            };
+            (title, route)
+        })
+    }
+
     /// The traffic classes.
     pub fn classes(&self) -> &ClassTable {
         &self.classes

@@ -119,7 +119,24 @@ impl Engine {
         self
     }
 
-    /// Lays a configuration over what the program sets and over those it was given before.
+    /// Lays a configuration over what the program sets, beside those it was given before: for flags,
+    /// or for an environment other than the process's.
+    ///
+    /// ```no_run
+    /// use cutaway::Config;
+    /// use cutaway::prelude::*;
+    ///
+    /// # fn hello(cx: &mut Cx) -> Step { cx.text("Hello, World!") }
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let routes = Routes::new().get("/hello", chain(hello)).build()?;
+    /// let mut config = Config::new().file("blog.toml");
+    /// if let Some(address) = std::env::args().nth(1) {
+    ///     config = config.set("server.address", address);
+    /// }
+    /// Engine::new(routes).config(config).run()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn config(mut self, config: Config) -> Engine {
         self.config.extend(config);
         self

@@ -18,7 +18,9 @@ fn running(news: Receiver<News>) -> Running {
         drain_within: AtomicU64::new(0),
         wakers: Vec::new(),
     };
+    let routes = Routes::new().build().expect("no routes are in no conflict");
     Running {
+        routes: Arc::new(routes),
         address: SocketAddr::from(([127, 0, 0, 1], 1)),
         drain_timeout: Nanos::ZERO,
         control: Arc::new(control),
@@ -97,5 +99,32 @@ fn the_panic_of_a_shard_ends_the_wait() {
     assert!(
         matches!(error, Error::ShardPanicked { shard: 3 }),
         "{error}"
+    );
+}
+
+#[test]
+fn timelines_name_the_engines_own_routes_too() {
+    fn stamp(_: &mut Cx) {}
+    let inner = Routes::new().before(chain(stamp)).get("/", chain(stamp));
+    let routes = Routes::new().mount("/api", inner).build().unwrap();
+    let names = RouteNames(Arc::new(routes));
+    let titles: Vec<_> = (0..5).map(|index| names.route(index)).collect();
+    let expected = [
+        Some("/api/"),
+        Some("(not found)"),
+        Some("(method not allowed)"),
+        Some("(method not allowed) /api"),
+        None,
+    ];
+    assert_eq!(titles, expected);
+    let step = |route, step| {
+        names
+            .step(route, step)
+            .and_then(|name| name.rsplit("::").next())
+    };
+    assert_eq!([step(1, 0), step(1, 1)], [Some("not_found"), None]);
+    assert_eq!(
+        [step(3, 0), step(3, 1)],
+        [Some("stamp"), Some("not_allowed")]
     );
 }

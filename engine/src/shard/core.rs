@@ -368,6 +368,7 @@ impl<B: Backend> Core<B> {
         let counts = [
             ("connections", self.connections.len()),
             ("requests", self.requests.len()),
+            ("arenas", self.begun_arenas_count()),
             ("jobs", self.job_count),
             (
                 "jobs at workers",
@@ -378,6 +379,12 @@ impl<B: Backend> Core<B> {
         ];
         let left = counts.iter().find(|(_, count)| *count > 0);
         left.map(|(what, count)| format!("{count} {what} are left"))
+    }
+
+    /// Arenas that still hold a request, though nobody owns it.
+    fn begun_arenas_count(&self) -> usize {
+        let spare = self.spare_requests.iter();
+        spare.filter(|spare| spare.context.is_begun()).count()
     }
 
     pub(super) fn is_drained(&self) -> bool {

@@ -63,6 +63,14 @@ impl<T> Table<T> {
         Ok(Ticket::new(index as u32, self.generations[index]))
     }
 
+    /// The entry that this ticket names, to look at it.
+    pub fn get(&self, ticket: Ticket) -> Option<&T> {
+        if !self.is_current(ticket) {
+            return None;
+        }
+        self.entries.get(ticket.index() as usize)
+    }
+
     /// The entry that this ticket names; none where it has gone.
     pub fn get_mut(&mut self, ticket: Ticket) -> Option<&mut T> {
         if !self.is_current(ticket) {

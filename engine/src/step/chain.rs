@@ -8,7 +8,7 @@ use cutaway_scheduler::{ClassId, Nanos};
 
 use super::decision::{IntoStep, Step};
 use crate::ctx::list::{
-    AvailableIn, Clauses, Concat, Follows, Joined, Nil, OnceIn, ResourceList, Set, SlotList,
+    AvailableIn, Clauses, Concat, Follows, Joined, ListOf, Nil, OnceIn, ResourceList, Set, SlotList,
 };
 use crate::ctx::{Access, Cx, Frame, PlanBuilder, SlotMeta};
 use crate::effect::ResourceMeta;
@@ -42,6 +42,37 @@ pub struct Chain<Given, Available, Own> {
     pub(crate) settings: Settings,
     lists: Lists<Given, Available, Own>,
 }
+
+/// A chain as a function returns it: what it expects, and what its own steps write, the last step's
+/// slots first.
+///
+/// ```
+/// use cutaway::prelude::*;
+/// use cutaway::step::Shared;
+///
+/// slot!(pub User: String);
+/// slot!(pub Rights: u32);
+/// slot!(pub Quota: u32);
+///
+/// fn find_rights(cx: &mut Cx<Reads<User>, Writes<Rights>>) {
+///     let rights = cx.get(User).len() as u32;
+///     cx.put(Rights, rights);
+/// }
+///
+/// fn find_quota(cx: &mut Cx<Reads<Rights>, Writes<Quota>>) {
+///     let quota = 10 * *cx.get(Rights);
+///     cx.put(Quota, quota);
+/// }
+///
+/// /// What a user may do, for every route that asks.
+/// fn limits() -> Shared<User, (Quota, Rights)> {
+///     given::<User>().then(find_rights).then(find_quota)
+/// }
+///
+/// assert_eq!(limits().writes(), ["Rights", "Quota"]);
+/// ```
+pub type Shared<Expects, Writes> =
+    Chain<ListOf<Expects>, Joined<ListOf<Writes>, ListOf<Expects>>, ListOf<Writes>>;
 
 type Lists<Given, Available, Own> = PhantomData<fn() -> (Given, Available, Own)>;
 

@@ -1,6 +1,7 @@
 //! A route's steps, laid out, and the runner that drives them.
 
 mod layout;
+mod usage;
 
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
@@ -19,6 +20,8 @@ use crate::response::Renderer;
 pub use layout::RouteRefusal;
 
 pub(crate) use layout::RouteParts;
+
+use usage::Usage;
 
 /// One route: a pattern and the steps that answer it. Built once, shared by all shards.
 pub struct Route {
@@ -64,6 +67,7 @@ struct PlacedStep {
     reads: Box<[SlotMeta]>,
     writes: Box<[SlotMeta]>,
     uses: Box<[ResourceMeta]>,
+    usage: Usage,
 }
 
 struct PlacedExtract {
@@ -210,6 +214,11 @@ impl Route {
         self.steps.get(usize::from(step)).map(Contract)
     }
 
+    /// What each step reads, writes and uses, in order.
+    pub(crate) fn contracts(&self) -> impl Iterator<Item = Contract<'_>> {
+        self.steps.iter().map(Contract)
+    }
+
     pub(crate) fn plan(&self) -> &Plan {
         &self.plan
     }
@@ -241,7 +250,10 @@ impl Route {
         for extract in &step.extracts {
             (extract.run)(frame, &extract.access)?;
         }
+        // What the extractors have touched is not the step's own doing.
+        frame.touched().take();
         let decision = step.step.call(frame, &step.access)?;
+        step.usage.note(frame.touched().take());
         self.keeps_contract(step.name, step.access.writes(), frame, decision)
     }
 
@@ -303,6 +315,7 @@ impl Route {
         }
         observer.step_start(*at);
         let decided = (continuation.call(frame)).and_then(|decision| {
+            step.usage.note(frame.touched().take());
             self.keeps_contract(continuation.name, step.access.writes(), frame, decision)
         });
         match end_step(decided, at, observer)? {
@@ -359,6 +372,25 @@ impl Route {
     }
 }
 
+/// What a step declares a slot for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Declared {
+    /// It stands in `Reads<..>`.
+    ToRead,
+    /// It stands in `Writes<..>`.
+    ToWrite,
+}
+
+impl Declared {
+    /// The clause of the step's signature.
+    pub fn clause(self) -> &'static str {
+        match self {
+            Declared::ToRead => "Reads",
+            Declared::ToWrite => "Writes",
+        }
+    }
+}
+
 /// What a step reads, writes and uses.
 #[derive(Clone, Copy)]
 pub struct Contract<'p>(&'p PlacedStep);
@@ -377,6 +409,32 @@ impl<'p> Contract<'p> {
     /// The slots it writes.
     pub fn writes(self) -> impl Iterator<Item = &'static str> + 'p {
         self.0.writes.iter().map(|slot| slot.name)
+    }
+
+    pub(crate) fn read_slots(self) -> &'p [SlotMeta] {
+        &self.0.reads
+    }
+
+    pub(crate) fn write_slots(self) -> &'p [SlotMeta] {
+        &self.0.writes
+    }
+
+    /// The slots it declares and has touched in no request so far, reads before writes. Empty where
+    /// it has not run without a failure yet, and in release builds, which do not count.
+    pub(crate) fn untouched_slots(self) -> impl Iterator<Item = (Declared, &'p SlotMeta)> {
+        let PlacedStep {
+            reads,
+            writes,
+            access,
+            usage,
+            ..
+        } = self.0;
+        let slots = (reads.iter().map(|slot| (Declared::ToRead, slot)))
+            .chain(writes.iter().map(|slot| (Declared::ToWrite, slot)));
+        let touched = usage.touched().unwrap_or(u64::MAX);
+        (slots.zip(access.slots()))
+            .filter(move |(_, bit)| touched & bit == 0)
+            .map(|(slot, _)| slot)
     }
 
     /// The resources it uses.

@@ -42,7 +42,7 @@ use crate::effect::sqlite::{OpenError, SqliteEffects, SqliteJob};
 use crate::effect::{Settings, Sqlite};
 use crate::limits::Limits;
 use crate::routes::BuiltRoutes;
-use crate::shard::{Core, Shard, ShardStats, Turn};
+use crate::shard::{Core, Shard, ShardStats, Turn, UnderWay};
 use crate::timeline::{Exporter, KeptRecord, Names, RecorderConfig, TraceMode};
 
 /// A shard, its machine and its network.
@@ -177,11 +177,13 @@ impl Simulation {
         opened.unwrap_or_else(|never| match never {})
     }
 
-    fn with_databases<E>(
+    /// As [`with_options`](Simulation::with_options), with somebody's own idea of how the database of
+    /// a name is simulated.
+    pub(crate) fn with_databases<E>(
         routes: Arc<BuiltRoutes>,
         config: SimConfig,
         options: SimulationOptions,
-        open: impl Fn(&'static str, &Sqlite, &SimNet, usize) -> Result<Database, E>,
+        mut open: impl FnMut(&'static str, &Sqlite, &SimNet, usize) -> Result<Database, E>,
     ) -> Result<Simulation, E> {
         let SimulationOptions { limits, jobs_max } = options;
         let mut id_draws = Stream::new(config.seed, ID_SALT);
@@ -322,6 +324,22 @@ impl Simulation {
         if let Some(left) = self.shard.left_behind() {
             panic!("after the drain {left}");
         }
+    }
+
+    /// Whether nothing more happens at this moment.
+    pub(crate) fn is_settled(&mut self) -> bool {
+        let now = self.net.clock().now();
+        self.shard.is_at_rest() && self.net.next_at().is_none_or(|next_at| next_at > now)
+    }
+
+    /// Shows every request that has not ended, with the number of its connection; those of one
+    /// connection in the order of their replies.
+    pub(crate) fn each_under_way(&self, mut see: impl FnMut(usize, UnderWay)) {
+        self.shard.each_under_way(|socket, request| {
+            if let Some(connection) = self.net.connection_of(socket) {
+                see(connection, request);
+            }
+        });
     }
 
     /// What the shard has counted.

@@ -28,6 +28,20 @@ pub struct Departure {
 }
 
 impl Departure {
+    /// The number of its request on its shard.
+    pub fn request_id(&self) -> u64 {
+        self.request_id
+    }
+
+    /// The stage it is in: held behind earlier replies, or on its way out.
+    pub fn stage(&self) -> Stage {
+        if self.is_released {
+            Stage::Write
+        } else {
+            Stage::Hold
+        }
+    }
+
     /// Where its reply ends, counted in bytes since the connection's first; zero until it is released.
     pub fn end_offset(&self) -> u64 {
         self.end_offset
@@ -60,12 +74,7 @@ impl Departure {
     }
 
     pub(super) fn end(&mut self, ending: Ending, at: Nanos) {
-        let stage = if self.is_released {
-            Stage::Write
-        } else {
-            Stage::Hold
-        };
-        self.charge(stage, at);
+        self.charge(self.stage(), at);
         self.mark(ending.mark(), at);
     }
 

@@ -77,17 +77,17 @@ pub(super) enum Done {
     Repeated,
 }
 
-/// Events by their moment; those of one moment in a seeded order.
+/// Events by their moment; those of one moment in a seeded order, or in that of their planning.
 #[derive(Debug)]
 pub(super) struct Agenda {
     // A heap of keys beside a slab would move less, but events are small and few.
     heap: BinaryHeap<Reverse<Planned>>,
-    order: Stream,
+    order: Option<Stream>,
     planned_count: u64,
 }
 
 impl Agenda {
-    pub(super) fn new(order: Stream) -> Agenda {
+    pub(super) fn new(order: Option<Stream>) -> Agenda {
         Agenda {
             heap: BinaryHeap::new(),
             order,
@@ -99,7 +99,7 @@ impl Agenda {
         self.planned_count += 1;
         self.heap.push(Reverse(Planned {
             at,
-            tie: self.order.draw(),
+            tie: self.order.as_mut().map_or(0, Stream::draw),
             serial: self.planned_count,
             event,
         }));

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use cutaway_scheduler::{ManualClock, Nanos};
 
-use crate::ring::{Errno, ListenerId};
+use crate::ring::{Errno, ListenerId, Socket};
 
 use super::event::Event;
 use super::fault::{Fault, FaultCounts};
@@ -81,6 +81,12 @@ impl SimNet {
     /// nothing will change any more.
     pub fn is_quiet(&self) -> bool {
         self.world.borrow().is_quiet()
+    }
+
+    /// The number of the connection behind a socket that is open; see [`SimClient::connection`].
+    pub fn connection_of(&self, socket: &Socket) -> Option<usize> {
+        let world = self.world.borrow();
+        world.files.get(socket.fd as usize).copied().flatten()
     }
 
     /// Puts something into the log that the shard decided.

@@ -5,9 +5,11 @@ use std::collections::VecDeque;
 
 use crate::ring::Errno;
 
+use super::SimConfig;
 use super::event::Event;
 use super::fault::Fault;
 use super::operation::Armed;
+use super::random::Stream;
 use super::world::World;
 
 /// One connection, both sides of it.
@@ -154,7 +156,7 @@ impl World {
         let room = room_max.saturating_sub(connection.arrived.len());
         let len = connection.upstream.len().min(room);
         if len > 0 {
-            let len = cut(&mut self.splits, len);
+            let len = cut(&mut self.splits, &self.config, len);
             connection.arrived.extend(connection.upstream.drain(..len));
         }
         if connection.upstream.is_empty() && connection.has_client_finished {
@@ -175,7 +177,7 @@ impl World {
         let room = window.saturating_sub(connection.unread.len());
         let len = connection.downstream.len().min(room);
         if len > 0 {
-            let len = cut(&mut self.splits, len);
+            let len = cut(&mut self.splits, &self.config, len);
             let bytes = connection.downstream.drain(..len);
             if connection.has_client_stopped_reading {
                 connection.unread.extend(bytes);
@@ -247,9 +249,9 @@ impl World {
     }
 }
 
-/// All of it half of the time, else some of it: the network may cut anywhere.
-fn cut(splits: &mut super::random::Stream, len: usize) -> usize {
-    if splits.per_mille(500) {
+/// All of it half of the time, else some of it: the network may cut anywhere, unless it stands still.
+fn cut(splits: &mut Stream, config: &SimConfig, len: usize) -> usize {
+    if config.is_still || splits.per_mille(500) {
         len
     } else {
         splits.within(1, len)

@@ -113,7 +113,8 @@ impl<J: 'static> WorkerPort<J> for SimPort<J> {
 
     fn prepare_sleep(&mut self) -> bool {
         // The worker runs beside the shard: it may finish between the shard's last poll and this.
-        let is_race = self.bench.place.borrow_mut().times.per_mille(RACE_RATE);
+        let is_still = self.bench.world.borrow().config.is_still;
+        let is_race = !is_still && self.bench.place.borrow_mut().times.per_mille(RACE_RATE);
         if is_race {
             self.bench.finish_early();
         }
@@ -251,13 +252,14 @@ impl<J> Bench<J> {
         let Some(mut job) = place.input.pop_front() else {
             return false;
         };
-        let (is_panic, is_late, latency_max) = {
+        let (is_panic, is_late, latency_max, is_still) = {
             let mut world = self.world.borrow_mut();
             world.record("job starts", self.index as u64, 0);
             (
                 world.faults.strikes(Fault::JobPanicked),
                 world.faults.strikes(Fault::JobLate),
                 world.config.latency_max,
+                world.config.is_still,
             )
         };
         place.clock.begin();
@@ -271,10 +273,10 @@ impl<J> Bench<J> {
         };
         let used = place.clock.end();
         let usual = place.times.below(latency_max.as_u64().max(1));
-        let length = Nanos(if is_late {
-            100 * latency_max.as_u64()
-        } else {
-            usual
+        let length = Nanos(match (is_late, is_still) {
+            (true, _) => 100 * latency_max.as_u64(),
+            (false, true) => 0,
+            (false, false) => usual,
         });
         let mut world = self.world.borrow_mut();
         let worked_until = world.now() + used;

@@ -74,7 +74,7 @@ impl World {
             clock: ManualClock::new(),
             log: Log::new(seed, config.keeps_text),
             faults: Faults::new(seed, config.faults),
-            agenda: Agenda::new(Stream::new(seed, salt::ORDER)),
+            agenda: Agenda::new((!config.is_still).then(|| Stream::new(seed, salt::ORDER))),
             splits: Stream::new(seed, salt::SPLITS),
             latencies: Stream::new(seed, salt::LATENCIES),
             network: Stream::new(seed, salt::NETWORK),
@@ -122,12 +122,12 @@ impl World {
 
     /// When something the kernel does now will be done: mostly soon, rarely late.
     pub(super) fn after_latency(&mut self) -> Nanos {
-        self.now() + delay(&mut self.latencies, self.config.latency_max)
+        self.now() + delay(&mut self.latencies, &self.config)
     }
 
     /// When something that is sent now arrives.
     pub(super) fn after_network(&mut self) -> Nanos {
-        self.now() + delay(&mut self.network, self.config.latency_max)
+        self.now() + delay(&mut self.network, &self.config)
     }
 
     /// Enters an operation into the table.
@@ -170,7 +170,7 @@ impl World {
         self.timer_arming += 1;
         if let Some(at) = at {
             // The kernel never fires early, and seldom on the dot.
-            let late = delay(&mut self.latencies, self.config.latency_max);
+            let late = delay(&mut self.latencies, &self.config);
             let at = at.max(self.now()) + late;
             self.agenda.plan(at, Event::Timer(self.timer_arming));
         }
@@ -245,8 +245,9 @@ impl World {
         }
         let published = self.buffers.publish();
         self.hold(published);
-        let cost = Nanos(200 + self.costs.below(1_800));
-        self.clock.advance(cost);
+        if !self.config.is_still {
+            self.clock.advance(Nanos(200 + self.costs.below(1_800)));
+        }
         if self.faults.strikes(Fault::Preempted) {
             self.clock
                 .advance(Nanos::from_millis(1 + self.costs.below(9)));
@@ -363,9 +364,12 @@ pub(super) fn advance(world: &RefCell<World>, limit: Nanos) -> bool {
     true
 }
 
-/// Mostly next to nothing, often up to `most`, rarely ten times that.
-fn delay(stream: &mut Stream, most: Nanos) -> Nanos {
-    let most = most.as_u64().max(1);
+/// Mostly next to nothing, often up to the latency that is configured, rarely ten times that.
+fn delay(stream: &mut Stream, config: &SimConfig) -> Nanos {
+    if config.is_still {
+        return Nanos::ZERO;
+    }
+    let most = config.latency_max.as_u64().max(1);
     Nanos(match stream.below(20) {
         0 => stream.below(10 * most),
         1..=6 => stream.below(most),

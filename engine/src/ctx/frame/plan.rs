@@ -80,6 +80,11 @@ impl Access {
         })
     }
 
+    /// The bits of the slots the step reads, then of those it writes, in the order of its clauses.
+    pub(crate) fn slots(&self) -> impl Iterator<Item = u64> + '_ {
+        (self.places.iter()).map(|place| 1_u64.unbounded_shl(place.bit.into()))
+    }
+
     /// The bits of the slots the step writes.
     pub(crate) fn writes(&self) -> u64 {
         self.writes

@@ -9,6 +9,14 @@ bounds! {
     ///
     /// [`Sqlite`](super::Sqlite) has a method of each name, and each is a key of the section
     /// `[resources.NAME]` of a configuration.
+    ///
+    /// ```
+    /// use cutaway::prelude::*;
+    ///
+    /// let sqlite = Sqlite::open("blog.db").readers(3);
+    /// assert_eq!(sqlite.bounds().readers, 3);
+    /// assert_eq!(sqlite.bounds().statements_max, 64);
+    /// ```
     pub struct SqliteBounds {
         /// Reader threads for each shard.
         ///

@@ -1,7 +1,7 @@
 //! A database that a test plays: a closure answers each statement, on the simulated machine.
 //!
 //! What stands around it is what stands around SQLite: the same jobs on simulated workers, the same
-//! bounds, deadlines and cancels, rows through the same [`RowWriter`], the same failures. There is no
+//! bounds, deadlines and cancels, rows through the same `RowWriter`, the same failures. There is no
 //! file and no SQL; what a statement means is the script's business.
 //!
 //! ```

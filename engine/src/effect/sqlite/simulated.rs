@@ -1,5 +1,7 @@
 //! A database on the simulated machine: the real handlers over a real file, on virtual time.
 
+use std::path::Path;
+
 use cutaway_reactor::sim::{Fault, SimNet, SimPort, WorkClock};
 use cutaway_reactor::{Handler, Publish};
 use cutaway_scheduler::Nanos;
@@ -9,6 +11,21 @@ use super::error::SqlError;
 use super::{OpenError, Sqlite, SqliteEffects, SqliteJob};
 
 impl Sqlite {
+    /// As [`simulate`](Sqlite::simulate), with the database in another file.
+    pub(crate) fn simulate_at(
+        &self,
+        path: &Path,
+        net: &SimNet,
+        jobs_max: usize,
+    ) -> Result<SqliteEffects<SimPort<SqliteJob>>, OpenError> {
+        let path = path.to_owned();
+        Sqlite {
+            path,
+            ..self.clone()
+        }
+        .simulate(net, jobs_max)
+    }
+
     /// Opens the database for the one shard of a simulated machine, with ports for `jobs_max` jobs.
     pub(crate) fn simulate(
         &self,

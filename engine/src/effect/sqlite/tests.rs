@@ -263,3 +263,13 @@ fn names(place: &Place) -> Vec<String> {
     }
     names
 }
+
+#[test]
+fn a_bound_that_cannot_hold_starts_nothing() {
+    let place = Place::new();
+    let no_death: Arc<dyn Fn(&Death) + Send + Sync> = Arc::new(|_| {});
+    let settings = place.settings().readers(0);
+    let refused = settings.start("test", &[], RealClock::new(), no_death);
+    let told = refused.err().unwrap().to_string();
+    assert!(told.ends_with(": readers is 0; it takes 1 to 64"), "{told}");
+}

@@ -4,7 +4,7 @@ use std::any::TypeId;
 
 use cutaway_scheduler::Nanos;
 
-use super::{BodyUse, PlacedExtract, PlacedStep, Route};
+use super::{BodyUse, PlacedExtract, PlacedStep, Route, Usage};
 use crate::ctx::{BodyFormat, Extract, PlanBuilder, PlanRefusal, SlotMeta, Source};
 use crate::effect::{Body, ResourceMeta};
 use crate::http::Method;
@@ -212,6 +212,7 @@ fn place_step(
         reads: entry.reads.into(),
         writes: entry.writes.into(),
         uses: entry.uses.into(),
+        usage: Usage::default(),
     }
 }
 

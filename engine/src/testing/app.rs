@@ -1,0 +1,290 @@
+//! A whole service on a simulated machine: requests go in, responses come out, in virtual time.
+
+mod ask;
+mod client;
+mod machine;
+mod peer;
+mod scratch;
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cutaway_scheduler::Nanos;
+
+pub use ask::Ask;
+pub use client::{Client, Pending};
+
+use super::seeds::seed_of_environment;
+use super::simulation::{FaultPlan, SimConfig, Simulation};
+use super::timeline::RequestTimeline;
+use crate::effect::Resource;
+use crate::effect::Sqlite;
+use crate::http::Method;
+use crate::limits::Limits;
+use crate::routes::BuiltRoutes;
+use crate::shard::ShardStats;
+use machine::{Machine, SetUp};
+
+/// A service with its shard, its databases and its network on a simulated machine.
+///
+/// What runs is what serves: parsing, routing, the ready queue, the steps, parking, encoding, writing.
+/// Only the kernel, the network, the workers' threads and the clock are simulated. The clock stands
+/// still unless somebody takes time: a statement that a script delays, a query on a real database, a
+/// step that [spends](super::spend) some, or the test that [advances](App::advance) it. A test that
+/// waits for seconds takes microseconds, and every length is exact.
+///
+/// Each database of the routes is a fresh file with the schema it declares, and is removed in the end.
+///
+/// ```
+/// use cutaway::prelude::*;
+/// use cutaway::testing::App;
+///
+/// resource!(pub Blog: Sqlite);
+/// slot!(pub PostId: i64 = path "id");
+/// slot!(pub Post<'r>: Option<(i64, &'r str)>);
+///
+/// fn load(cx: &mut Cx<Reads<PostId>, Writes<Post>, Uses<Blog>>) -> Step {
+///     let id = *cx.get(PostId);
+///     cx.need(cx.on(Blog).query_opt("SELECT id, title FROM posts WHERE id = ?1").bind(id).into(Post))
+/// }
+///
+/// fn show(cx: &mut Cx<Reads<Post>>) -> Step {
+///     let post = cx.get(Post).as_ref().or_fail(NotFound, "post", cx.param("id"))?;
+///     cx.json(post)
+/// }
+///
+/// let schema = "CREATE TABLE posts (id INTEGER PRIMARY KEY, title TEXT);
+///     INSERT INTO posts VALUES (7, 'First');";
+/// let routes = Routes::new()
+///     .resource(Blog, Sqlite::open("blog.db").schema(schema))
+///     .get("/posts/{id}", chain(load).then(show))
+///     .build()?;
+///
+/// let app = App::new(routes);
+/// assert_eq!(app.get("/posts/7").send().text(), r#"[7,"First"]"#);
+/// app.get("/posts/8").send().assert_status(Status::NOT_FOUND);
+/// app.finish();
+/// # Ok::<(), cutaway::RoutesRefused>(())
+/// ```
+///
+/// # Panics
+/// Its methods do where the shard breaks an invariant of the [simulation](super::simulation), and
+/// where they are called from inside a step or a script.
+pub struct App {
+    shared: Shared,
+    seed: u64,
+}
+
+/// What an app shares with its clients.
+pub(super) type Shared = Rc<RefCell<State>>;
+
+/// How far an app is.
+pub(super) enum State {
+    /// Nothing has happened yet; boxed, as the next one.
+    SettingUp(Box<SetUp>),
+    Running(Box<Machine>),
+    Finished,
+}
+
+impl App {
+    /// A service of these routes, on a machine that stands still.
+    ///
+    /// The seed is 1, or what `CUTAWAY_SEED` says.
+    pub fn new(routes: impl Into<Arc<BuiltRoutes>>) -> App {
+        let seed = seed_of_environment().unwrap_or(1);
+        let set_up = SetUp {
+            routes: routes.into(),
+            config: SimConfig::still(seed),
+            limits: Limits::default(),
+            patience: PATIENCE,
+            databases: BTreeMap::new(),
+        };
+        App {
+            shared: Rc::new(RefCell::new(State::SettingUp(Box::new(set_up)))),
+            seed,
+        }
+    }
+
+    /// Another seed. It decides what happens first where several things happen at a moment, and all
+    /// of [`noise`](App::noise) and [`faults`](App::faults).
+    pub fn seed(mut self, seed: u64) -> App {
+        self.seed = seed;
+        self.set_up(|set_up| set_up.config.seed = seed);
+        self
+    }
+
+    /// A machine that does not stand still: kernel, network and workers take their time and the
+    /// network cuts, all as the seed has it. Lengths are no longer exact, but repeat.
+    pub fn noise(self) -> App {
+        self.set_up(|set_up| {
+            let usual = SimConfig::new(set_up.config.seed);
+            set_up.config.is_still = false;
+            set_up.config.latency_max = usual.latency_max;
+        });
+        self
+    }
+
+    /// What goes wrong in the machine, and how often.
+    pub fn faults(self, faults: FaultPlan) -> App {
+        self.set_up(|set_up| set_up.config.faults = faults);
+        self
+    }
+
+    /// Other bounds than the default ones.
+    pub fn limits(self, limits: Limits) -> App {
+        self.set_up(|set_up| set_up.limits = limits);
+        self
+    }
+
+    /// How long a test waits for a response before it fails. Default 60 s, of virtual time.
+    pub fn patience(self, patience: Duration) -> App {
+        self.set_up(|set_up| set_up.patience = patience.into());
+        self
+    }
+
+    /// The database of this resource is the file at `path` instead of a fresh one. It stays.
+    pub fn file<D: Resource<Kind = Sqlite>>(self, _database: D, path: impl Into<PathBuf>) -> App {
+        self.set_up(|set_up| set_up.file(D::NAME, path.into()));
+        self
+    }
+
+    /// A GET request.
+    pub fn get(&self, target: &str) -> Ask {
+        self.request(Method::Get, target)
+    }
+
+    /// A HEAD request.
+    pub fn head(&self, target: &str) -> Ask {
+        self.request(Method::Head, target)
+    }
+
+    /// A POST request.
+    pub fn post(&self, target: &str) -> Ask {
+        self.request(Method::Post, target)
+    }
+
+    /// A PUT request.
+    pub fn put(&self, target: &str) -> Ask {
+        self.request(Method::Put, target)
+    }
+
+    /// A PATCH request.
+    pub fn patch(&self, target: &str) -> Ask {
+        self.request(Method::Patch, target)
+    }
+
+    /// A DELETE request.
+    pub fn delete(&self, target: &str) -> Ask {
+        self.request(Method::Delete, target)
+    }
+
+    /// An OPTIONS request.
+    pub fn options(&self, target: &str) -> Ask {
+        self.request(Method::Options, target)
+    }
+
+    /// A request of any method, over a connection of its own that ends with the response.
+    pub fn request(&self, method: Method, target: &str) -> Ask {
+        Ask::new(Rc::clone(&self.shared), None, method, target)
+    }
+
+    /// A client with a connection of its own, which stays open: for several requests one after the
+    /// other or at once, for what is no request, for one that goes away.
+    pub fn client(&self) -> Client {
+        Client::connect(&self.shared)
+    }
+
+    /// Lets this length of time pass, and everything happen that falls into it.
+    pub fn advance(&self, length: Duration) {
+        with(&self.shared, |machine| machine.run_for(length.into()));
+    }
+
+    /// How much virtual time has passed since the beginning.
+    pub fn now(&self) -> Duration {
+        let now = with(&self.shared, |machine| machine.now());
+        Duration::from_nanos(now.as_u64())
+    }
+
+    /// The timelines of all requests that have ended so far, also of those that nobody got an answer
+    /// to, in the order in which they ended.
+    pub fn timelines(&self) -> Vec<RequestTimeline> {
+        with(&self.shared, |machine| machine.timelines())
+    }
+
+    /// What the shard has counted.
+    pub fn stats(&self) -> ShardStats {
+        with(&self.shared, |machine| machine.simulation().stats().clone())
+    }
+
+    /// The simulation below, for what an app has no word for.
+    pub fn simulation<T>(&self, act: impl FnOnce(&mut Simulation) -> T) -> T {
+        with(&self.shared, |machine| machine.act(act))
+    }
+
+    /// Ends the service as SIGTERM would, and checks that nothing is left of it: every request and
+    /// every connection has ended once, and every slot, arena, ticket, job, timer, buffer and socket
+    /// was given back.
+    ///
+    /// # Panics
+    /// Something is left, or a request did not end by itself within the drain's deadline
+    /// ([`Limits::drain_timeout`]).
+    #[track_caller]
+    pub fn finish(self) {
+        let left = with(&self.shared, Machine::finish);
+        *self.shared.borrow_mut() = State::Finished;
+        if let Err(left) = left {
+            panic!("the app does not end: {left}");
+        }
+    }
+
+    #[track_caller]
+    fn set_up(&self, change: impl FnOnce(&mut SetUp)) {
+        match &mut *self.shared.borrow_mut() {
+            State::SettingUp(set_up) => change(set_up),
+            State::Running(_) | State::Finished => {
+                panic!("an app is set up before its first request")
+            }
+        }
+    }
+}
+
+/// Does something with the machine of an app that is not finished; starts it where it has not begun.
+#[track_caller]
+fn with<T>(shared: &Shared, act: impl FnOnce(&mut Machine) -> T) -> T {
+    let Ok(mut state) = shared.try_borrow_mut() else {
+        panic!("an app cannot be used from inside its steps and scripts");
+    };
+    if let State::SettingUp(set_up) = &*state {
+        let machine = Machine::start(set_up);
+        *state = State::Running(Box::new(machine));
+    }
+    match &mut *state {
+        State::Running(machine) => act(machine),
+        State::SettingUp(_) | State::Finished => panic!("the app has finished"),
+    }
+}
+
+/// A test that fails says with which seed.
+impl Drop for App {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let seed = self.seed;
+            eprintln!("the app's seed was {seed}; CUTAWAY_SEED={seed} runs it again");
+        }
+    }
+}
+
+impl fmt::Debug for App {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("App")
+            .field("seed", &self.seed)
+            .finish_non_exhaustive()
+    }
+}
+
+const PATIENCE: Nanos = Nanos::from_secs(60);

@@ -1,0 +1,11 @@
+//! An effect needs the slot that its result goes into.
+
+use cutaway::prelude::*;
+
+resource!(pub Blog: Sqlite);
+
+fn count(cx: &mut Cx<Uses<Blog>>) -> Step {
+    cx.need(cx.on(Blog).query_one("SELECT count(*) FROM posts"))
+}
+
+fn main() {}
