@@ -45,14 +45,12 @@ pub use view::Cx;
 pub(crate) use extract::content;
 pub(crate) use frame::{
     Access, FRAME_BYTES_MAX, Filler, Frame, Lent, Marks, NeedFault, Plan, PlanBuilder, PlanRefusal,
-    SLOTS_MAX, Target, Window, discard,
+    SLOTS_MAX, Target, Window,
 };
-
-use std::panic::{self, AssertUnwindSafe};
 
 use crate::effect::{EffectRecord, Operation, ResultBuffer};
 use crate::response::{Renderer, ResponseView};
-use crate::step::{Cause, Failure, NeedRecord, Outcome, Route};
+use crate::step::{Cause, Failure, NeedRecord, Outcome, Route, caught};
 
 /// A request slot of a shard. Holds one request after another, each from [`begin`](Context::begin)
 /// to [`end`](Context::end); between them it keeps its memory, so that requests after the first few
@@ -152,11 +150,9 @@ impl Context {
         else {
             return Ok(());
         };
-        panic::catch_unwind(AssertUnwindSafe(|| fold.add(piece))).unwrap_or_else(|payload| {
-            let failure = Failure::panic(route.step_name(self.at), &*payload);
-            discard(payload);
+        caught(|| fold.add(piece)).unwrap_or_else(|panic| {
             self.panic_count += 1;
-            Err(failure)
+            Err(panic.into_failure(route.step_name(self.at)))
         })
     }
 

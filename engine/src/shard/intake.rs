@@ -21,7 +21,7 @@ use crate::step::{Fail, Failure, Unobserved};
 use crate::timeline::MarkKind;
 
 /// What becomes of a request that has arrived.
-enum Course {
+pub(super) enum Course {
     /// It runs.
     Run,
     /// It runs, and its content comes meanwhile.
@@ -229,7 +229,7 @@ impl<B: Backend> Core<B> {
         self.reuse_upload(upload);
     }
 
-    fn reuse_upload(&mut self, mut upload: Box<Upload>) {
+    pub(super) fn reuse_upload(&mut self, mut upload: Box<Upload>) {
         upload.forget_content();
         self.spare_uploads.push(upload);
     }
@@ -246,7 +246,7 @@ impl<B: Backend> Core<B> {
 
     /// A request has arrived: gives it a slot, finds its route, admits it, makes it ready; or answers it
     /// with why it is refused.
-    fn dispatch(&mut self, ticket: Ticket, arrived: &Arrived<'_>, course: Course) {
+    pub(super) fn dispatch(&mut self, ticket: Ticket, arrived: &Arrived<'_>, course: Course) {
         let Arrived {
             head,
             head_bytes,
@@ -310,9 +310,12 @@ impl<B: Backend> Core<B> {
         let route = routes.route(index);
         request.route = Some(index);
         request.class = route.class();
-        let within = route.deadline(routes.classes()).unwrap_or(Nanos::NEVER);
-        request.deadline = complete_at + within;
-        request.slow_after = route.slow_after(routes.classes()).unwrap_or(Nanos::NEVER);
+        // What is refused was never begun, so it cannot be late with it.
+        if !matches!(course, Course::Refuse(_)) {
+            let within = route.deadline(routes.classes()).unwrap_or(Nanos::NEVER);
+            request.deadline = complete_at + within;
+            request.slow_after = route.slow_after(routes.classes()).unwrap_or(Nanos::NEVER);
+        }
         let parts = RequestParts {
             method: head.method,
             target: head.target,

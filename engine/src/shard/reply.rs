@@ -4,15 +4,17 @@
 use std::rc::Rc;
 
 use bytes::Bytes;
-use cutaway_reactor::{Backend, Ticket};
+use cutaway_reactor::{Backend, Payload, Ticket};
 use cutaway_scheduler::{Clock, Nanos};
 use slab::Slab;
 
 use super::connection::{Close, Connection, Ending, HeldReply, Reply};
 use super::core::Core;
 use super::inflow::{CONTENT, recycle_content};
+use super::intake::Course;
 use super::request::{Phase, Request};
 use super::spare::SpareBuffers;
+use super::upload::Extent;
 use crate::error;
 use crate::http::encode::{self, ConnectionField, FieldName, FieldValue, ResponseHead};
 use crate::http::{Method, Refusal, Status, Version};
@@ -106,21 +108,24 @@ impl<B: Backend> Core<B> {
             is_to_retry: status == Status::SERVICE_UNAVAILABLE && kind != MarkKind::Answered,
         };
         let body = write_response(out, &response, date, field, request.method, &extra);
-        let head_bytes = out.len() - start;
+        let body_bytes = body.as_ref().map_or(0, |body| body.len());
+        let reply_bytes = out.len() - start + body_bytes;
         drop(response);
 
         self.reading = self.clock.now();
         let now = self.reading;
         request
             .timeline
-            .stamp(MarkKind::Encoded, now, 0, (head_bytes + body.len()) as u64);
+            .stamp(MarkKind::Encoded, now, 0, reply_bytes as u64);
         let mut departure = self
             .recorder
             .fold(&request.timeline, &request.exchange(status.code()));
         if is_next {
             connection.pipeline.pop_front();
-            connection.note_encoded(head_bytes + body.len(), now);
-            if let Some(output) = connection.outbox.back_mut() {
+            connection.note_encoded(reply_bytes, now);
+            if let Some(body) = body
+                && let Some(output) = connection.outbox.back_mut()
+            {
                 output.body = body;
             }
             departure.release(now, connection.encoded_bytes);
@@ -214,9 +219,14 @@ impl<B: Backend> Core<B> {
         };
         connection.has_last_request = true;
         connection.refused = Some(reason);
-        connection.upload = None;
         connection.inbox.clear();
         let first_byte_at = connection.first_byte_at.take().unwrap_or(self.reading);
+        if let Some(upload) = connection.upload.take() {
+            // Only its content went wrong: whose it is can be told.
+            let arrived = upload.arrived(Extent::Part);
+            self.dispatch(ticket, &arrived, Course::Refuse(failure));
+            return self.reuse_upload(upload);
+        }
         let Some(mut request) = self.vacant_request(ticket) else {
             self.refuse_preformatted(ticket, Method::Get, Version::Http11);
             return;
@@ -250,7 +260,7 @@ impl<B: Backend> Core<B> {
         );
         let held = HeldReply {
             head,
-            body: Bytes::new(),
+            body: None,
             departure: None,
         };
         connection
@@ -300,8 +310,11 @@ impl Connection {
             self.pipeline.pop_front();
             let output = self.output(spare);
             output.head.extend_from_slice(&held.head);
-            let len = held.head.len() + held.body.len();
-            output.body = held.body;
+            let mut len = held.head.len();
+            if let Some(body) = held.body {
+                len += body.len();
+                output.body = body;
+            }
             self.note_encoded(len, now);
             spare.put(held.head);
             if let Some(mut departure) = held.departure {
@@ -366,9 +379,9 @@ fn write_response(
     response: &ResponseView<'_>,
     date: &[u8; 29],
     connection: ConnectionField,
-    method: Method,
+    method: Option<Method>,
     extra: &Extra<'_>,
-) -> Bytes {
+) -> Option<Payload> {
     let body = response.body();
     let content = body.as_slice();
     ResponseHead {
@@ -398,17 +411,19 @@ fn write_response(
     }
     encode::end(out);
     // A HEAD's answer has the fields of the GET and no content (RFC 9110 section 9.3.2).
-    if method == Method::Head || response.status().is_bodyless() {
-        return Bytes::new();
+    if method == Some(Method::Head) || response.status().is_bodyless() {
+        return None;
     }
     match body {
         Body::Static(content) if content.len() > BODY_BYTES_COPIED_MAX => {
-            Bytes::from_static(content)
+            Some(Bytes::from_static(content).into())
         }
-        Body::Bytes(content) if content.len() > BODY_BYTES_COPIED_MAX => content.clone(),
+        Body::Bytes(content) if content.len() > BODY_BYTES_COPIED_MAX => {
+            Some(content.clone().into())
+        }
         _ => {
             out.extend_from_slice(content);
-            Bytes::new()
+            None
         }
     }
 }

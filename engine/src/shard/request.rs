@@ -10,7 +10,7 @@ use crate::effect::ResultBuffer;
 use crate::http::{Head, Method, Version};
 use crate::routes::BuiltRoutes;
 use crate::step::Route;
-use crate::timeline::{Exchange, MarkKind, Timeline, Why};
+use crate::timeline::{Exchange, MarkKind, Story, Timeline, Why};
 
 /// Where a request stands between its transitions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +46,8 @@ pub(super) struct Request {
     pub deadline: Nanos,
     /// How long it may take before it counts as slow.
     pub slow_after: Nanos,
-    pub method: Method,
+    /// None where it could not be read.
+    pub method: Option<Method>,
     pub version: Version,
     pub keep_alive: bool,
     pub sequence: u64,
@@ -71,7 +72,7 @@ impl Request {
             class: ClassId::STANDARD,
             deadline: Nanos::NEVER,
             slow_after: Nanos::NEVER,
-            method: Method::Get,
+            method: None,
             version: Version::Http11,
             keep_alive: false,
             sequence: 0,
@@ -91,7 +92,7 @@ impl Request {
         is_traced: bool,
     ) {
         self.forget(connection, sequence, arrival.first_byte_at, is_traced);
-        self.method = head.method;
+        self.method = Some(head.method);
         self.version = head.version;
         self.keep_alive = head.keep_alive;
         self.path.extend_from_slice(head.path.of(head_bytes));
@@ -115,7 +116,7 @@ impl Request {
         is_traced: bool,
     ) {
         self.forget(connection, sequence, first_byte_at, is_traced);
-        self.method = Method::Get;
+        self.method = None;
         self.version = Version::Http11;
         self.keep_alive = false;
     }
@@ -172,18 +173,27 @@ impl Request {
     pub fn exchange(&self, status: u16) -> Exchange<'_> {
         Exchange {
             request_id: self.sequence,
-            method: self.method.name(),
+            method: self.method.map_or("", Method::name),
             path: &self.path,
             route: self.route,
             status,
             deadline: self.deadline,
             slow_after: self.slow_after,
-            id: self.context.known_id(),
-            why: (self.context.failure()).map(|failure| Why {
-                what: failure.what(),
-                key: failure.key(),
-            }),
             has_panicked: self.context.panic_count() > 0,
+            story: &self.context,
         }
+    }
+}
+
+impl Story for Context {
+    fn id(&self) -> Option<&str> {
+        self.known_id()
+    }
+
+    fn why(&self) -> Option<Why<'_>> {
+        self.failure().map(|failure| Why {
+            what: failure.what(),
+            key: failure.key(),
+        })
     }
 }

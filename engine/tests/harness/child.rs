@@ -19,7 +19,12 @@ pub struct ChildServer {
 impl ChildServer {
     /// Starts it with these settings in its environment, and waits until it listens.
     pub fn start(settings: &[(&str, &str)]) -> ChildServer {
-        let mut child = spawn(settings);
+        ChildServer::start_test(SERVE, settings)
+    }
+
+    /// As [`start`](ChildServer::start), where the test that serves has another name.
+    pub fn start_test(name: &str, settings: &[(&str, &str)]) -> ChildServer {
+        let mut child = spawn(name, settings);
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let address = lines.find_map(|line| {
             let line = line.unwrap();
@@ -89,12 +94,12 @@ pub fn close(descriptor: c_int) {
 
 /// Starts a server that is not expected to come up; says how it ended, and its last words.
 pub fn fail_to_start(settings: &[(&str, &str)]) -> (ExitStatus, String) {
-    run_out(spawn(settings))
+    run_out(spawn(SERVE, settings))
 }
 
-fn spawn(settings: &[(&str, &str)]) -> Child {
+fn spawn(name: &str, settings: &[(&str, &str)]) -> Child {
     Command::new(std::env::current_exe().unwrap())
-        .args([SERVE, "--exact", "--ignored", "--nocapture"])
+        .args([name, "--exact", "--ignored", "--nocapture"])
         .envs(settings.iter().copied())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

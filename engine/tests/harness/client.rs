@@ -60,39 +60,32 @@ impl Client {
 
     /// The next response to a request of this method.
     pub fn response_to(&mut self, method: &str) -> Response {
-        let head_len = loop {
-            if let Some(at) = self
-                .unread
-                .windows(4)
-                .position(|window| window == b"\r\n\r\n")
-            {
-                break at + 4;
+        loop {
+            if let Some(response) = Response::take(&mut self.unread, method) {
+                return response;
             }
             assert!(
                 self.fill(),
-                "the connection ended before a response: {:?}",
-                self.so_far()
-            );
-        };
-        let head = self.unread[..head_len].to_vec();
-        let mut response = Response::of_head(std::str::from_utf8(&head).unwrap());
-        let has_body =
-            method != "HEAD" && response.status >= 200 && ![204, 304].contains(&response.status);
-        let len = if has_body {
-            response.content_length()
-        } else {
-            0
-        };
-        while self.unread.len() < head_len + len {
-            assert!(
-                self.fill(),
-                "the connection ended inside a body: {:?}",
+                "the connection ended before a response was whole: {:?}",
                 self.so_far()
             );
         }
-        response.body = self.unread[head_len..head_len + len].to_vec();
-        self.unread.drain(..head_len + len);
-        response
+    }
+
+    /// As [`response_to`](Client::response_to) a server that may be gone before it has answered.
+    pub fn try_response_to(&mut self, method: &str) -> Option<Response> {
+        loop {
+            if let Some(response) = Response::take(&mut self.unread, method) {
+                return Some(response);
+            }
+            let mut bytes = [0; 4096];
+            match self.stream.read(&mut bytes) {
+                Ok(0) => return None,
+                Ok(count) => self.unread.extend_from_slice(&bytes[..count]),
+                Err(error) if error.kind() == ErrorKind::ConnectionReset => return None,
+                Err(error) => panic!("{error}"),
+            }
+        }
     }
 
     /// Everything until the server's end of the connection; fails on a reset.
@@ -162,6 +155,23 @@ impl Client {
 }
 
 impl Response {
+    /// Takes the response to a request of this method off the front, where it is there as a whole.
+    pub fn take(unread: &mut Vec<u8>, method: &str) -> Option<Response> {
+        let head_end = unread.windows(4).position(|bytes| bytes == b"\r\n\r\n")?;
+        let head_len = head_end + 4;
+        let mut response = Response::of_head(std::str::from_utf8(&unread[..head_len]).unwrap());
+        let has_body =
+            method != "HEAD" && response.status >= 200 && ![204, 304].contains(&response.status);
+        let len = if has_body {
+            response.content_length()
+        } else {
+            0
+        };
+        response.body = unread.get(head_len..head_len + len)?.to_vec();
+        unread.drain(..head_len + len);
+        Some(response)
+    }
+
     fn of_head(head: &str) -> Response {
         let mut lines = head.strip_suffix("\r\n\r\n").unwrap().split("\r\n");
         let line = lines.next().unwrap();

@@ -1,0 +1,196 @@
+//! Comments, as JSON: `/blog/posts/{id}/comments` and `/blog/posts/{id}/comments/{comment_id}`.
+
+use cutaway::effect::{Effect, SqliteHandle};
+use cutaway::prelude::*;
+use serde::Serialize;
+
+use super::input::{self, Fields};
+use super::list::{Before, Limit, PageSize};
+use super::posts::{self, Deleted, Post, PostId, no_content};
+use super::{Blog, problem};
+
+slot!(pub CommentId: i64 = path "comment_id");
+slot!(pub CommentJson: Fields = body json);
+slot!(pub CommentInput<'r>: input::CommentInput<'r>);
+slot!(pub Comment<'r>: CommentRow<'r>);
+slot!(pub Comments<'r>: &'r [CommentRow<'r>]);
+
+pub fn routes() -> Routes {
+    Routes::new()
+        .get("/posts/{id}/comments", chain(load_page).then(show_page))
+        .post(
+            "/posts/{id}/comments",
+            chain(check_whole).then(insert).then(show_created),
+        )
+        .get("/posts/{id}/comments/{comment_id}", chain(load).then(show))
+        .put(
+            "/posts/{id}/comments/{comment_id}",
+            chain(check_whole).then(update).then(show),
+        )
+        .patch(
+            "/posts/{id}/comments/{comment_id}",
+            chain(check_part).then(update).then(show),
+        )
+        .delete(
+            "/posts/{id}/comments/{comment_id}",
+            chain(delete).then(no_content),
+        )
+}
+
+/// A row of `comments`.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct CommentRow<'r> {
+    pub id: i64,
+    pub post_id: i64,
+    pub content: &'r str,
+    pub author: &'r str,
+    pub created_at: &'r str,
+    pub updated_at: &'r str,
+}
+
+impl<'r> FromRow<'r> for CommentRow<'r> {
+    fn from_row(row: Row<'r>) -> Result<Self, DecodeError> {
+        let mut columns = row.columns();
+        Ok(CommentRow {
+            id: columns.read()?,
+            post_id: columns.read()?,
+            content: columns.read()?,
+            author: columns.read()?,
+            created_at: columns.read()?,
+            updated_at: columns.read()?,
+        })
+    }
+}
+
+/// The input of a new comment, or of one that is replaced.
+pub fn check_whole(cx: &mut Cx<Reads<CommentJson>, Writes<CommentInput>>) -> Step {
+    match input::CommentInput::whole(cx.get(CommentJson)) {
+        Ok(comment) => cx.put(CommentInput, comment),
+        Err(faults) => return problem::invalid(cx, &faults),
+    };
+    Continue
+}
+
+/// The input of a change.
+pub fn check_part(cx: &mut Cx<Reads<CommentJson>, Writes<CommentInput>>) -> Step {
+    match input::CommentInput::part(cx.get(CommentJson)) {
+        Ok(comment) => cx.put(CommentInput, comment),
+        Err(faults) => return problem::invalid(cx, &faults),
+    };
+    Continue
+}
+
+pub fn newest(
+    blog: SqliteHandle<'_>,
+    post: i64,
+    before: i64,
+    limit: PageSize,
+) -> Effect<'_, Comments> {
+    blog.query("SELECT * FROM comments WHERE post_id = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3")
+        .bind(post)
+        .bind(before)
+        .bind(limit.rows())
+        .into(Comments)
+}
+
+/// Writes both or nothing: a comment, and the number of comments of its post, which must be there.
+pub fn new<'r>(
+    blog: SqliteHandle<'r>,
+    post: i64,
+    comment: &input::CommentInput<'r>,
+) -> Effect<'r, Comment> {
+    blog.transaction()
+        .exec("UPDATE posts SET comment_count = comment_count + 1 WHERE id = ?1")
+        .expecting_change()
+        .bind(post)
+        .returning_one(
+            "INSERT INTO comments (post_id, content, author) VALUES (?1, ?2, ?3) RETURNING *",
+        )
+        .bind(post)
+        .bind(comment.content)
+        .bind(comment.author)
+        .into(Comment)
+}
+
+pub fn load(cx: &mut Cx<Reads<(PostId, CommentId)>, Writes<Comment>, Uses<Blog>>) -> Step {
+    let (post, id) = (*cx.get(PostId), *cx.get(CommentId));
+    let query = cx
+        .on(Blog)
+        .query_one("SELECT * FROM comments WHERE id = ?1 AND post_id = ?2");
+    cx.need(query.bind(id).bind(post).into(Comment))
+}
+
+/// The post as well, at the same time: no comments of no post are a 404.
+pub fn load_page(
+    cx: &mut Cx<Reads<(PostId, Before, Limit)>, Writes<(Post, Comments)>, Uses<Blog>>,
+) -> Step {
+    let (id, before, limit) = (*cx.get(PostId), *cx.get(Before), *cx.get(Limit));
+    let post = posts::by_id(cx.on(Blog), id);
+    let comments = newest(cx.on(Blog), id, before, limit);
+    cx.need((post, comments))
+}
+
+pub fn insert(cx: &mut Cx<Reads<(PostId, CommentInput)>, Writes<Comment>, Uses<Blog>>) -> Step {
+    let (post, comment) = (*cx.get(PostId), cx.get(CommentInput));
+    cx.need(new(cx.on(Blog), post, comment))
+}
+
+/// What the input does not name stays as it is.
+pub fn update(
+    cx: &mut Cx<Reads<(PostId, CommentId, CommentInput)>, Writes<Comment>, Uses<Blog>>,
+) -> Step {
+    let (post, id, comment) = (*cx.get(PostId), *cx.get(CommentId), cx.get(CommentInput));
+    let update = cx
+        .on(Blog)
+        .returning_one(
+            "UPDATE comments SET content = coalesce(?3, content), author = coalesce(?4, author),
+                 updated_at = strftime('%Y-%m-%dT%H:%M:%fZ')
+             WHERE id = ?1 AND post_id = ?2 RETURNING *",
+        )
+        .bind(id)
+        .bind(post)
+        .bind(comment.content)
+        .bind(comment.author);
+    cx.need(update.into(Comment))
+}
+
+pub fn delete(cx: &mut Cx<Reads<(PostId, CommentId)>, Writes<Deleted>, Uses<Blog>>) -> Step {
+    let (post, id) = (*cx.get(PostId), *cx.get(CommentId));
+    let both = cx
+        .on(Blog)
+        .transaction()
+        .exec("DELETE FROM comments WHERE id = ?1 AND post_id = ?2")
+        .expecting_change()
+        .bind(id)
+        .bind(post)
+        .exec("UPDATE posts SET comment_count = comment_count - 1 WHERE id = ?1")
+        .bind(post);
+    cx.need(both.into(Deleted))
+}
+
+pub fn show(cx: &mut Cx<Reads<Comment>>) -> Step {
+    let comment = cx.get(Comment);
+    cx.json(comment)
+}
+
+pub fn show_created(cx: &mut Cx<Reads<Comment>>) -> Step {
+    let comment = cx.get(Comment);
+    let at = format!("/blog/posts/{}/comments/{}", comment.post_id, comment.id);
+    cx.response_header("Location", &at)?;
+    cx.status(Status::CREATED).json(comment)
+}
+
+pub fn show_page(cx: &mut Cx<Reads<(PostId, Comments, Limit)>>) -> Step {
+    #[derive(Serialize)]
+    struct Page<'r> {
+        comments: &'r [CommentRow<'r>],
+        next: Option<String>,
+    }
+    let post = *cx.get(PostId);
+    let (comments, next) = cx.get(Limit).cut(cx.get(Comments), |comment| comment.id);
+    let next = next.map(|query| format!("/blog/posts/{post}/comments{query}"));
+    if let Some(next) = &next {
+        cx.response_header("Link", &format!("<{next}>; rel=\"next\""))?;
+    }
+    cx.json(&Page { comments, next })
+}

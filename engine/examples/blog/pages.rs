@@ -1,0 +1,167 @@
+//! The blog for people: pages and plain forms, which work without a script.
+
+use cutaway::prelude::*;
+
+use super::Blog;
+use super::comments::{self, Comment, Comments};
+use super::input::{self, CommentInput, Fields};
+use super::list::{Before, Limit};
+use super::posts::{self, Post, PostId, PostInput, Posts};
+use super::view::{self, Form};
+
+slot!(pub PostForm: Fields = body form);
+slot!(pub CommentForm: Fields = body form);
+slot!(pub Total: (u64,));
+
+pub fn routes() -> Routes {
+    Routes::new()
+        .get("/", chain(load_index).then(show_index))
+        .get("/new", chain(show_new))
+        .post(
+            "/posts",
+            chain(check_new).then(posts::insert).then(see_post),
+        )
+        .get("/posts/{id}", chain(comments::load_page).then(show_post))
+        .get("/posts/{id}/edit", chain(posts::load).then(show_edit))
+        .post(
+            "/posts/{id}",
+            chain(check_edit).then(posts::update).then(see_post),
+        )
+        .post("/posts/{id}/delete", chain(posts::delete).then(see_index))
+        .post("/posts/{id}/comments", chain(add_comment))
+        .get("/style.css", chain(style))
+        .get("/script.js", chain(script))
+}
+
+/// The page of posts and the number of all, at the same time.
+fn load_index(cx: &mut Cx<Reads<(Before, Limit)>, Writes<(Posts, Total)>, Uses<Blog>>) -> Step {
+    let posts = posts::newest(cx.on(Blog), *cx.get(Before), *cx.get(Limit));
+    let total = cx.on(Blog).query_one("SELECT count(*) FROM posts");
+    cx.need((posts, total.into(Total)))
+}
+
+fn show_index(cx: &mut Cx<Reads<(Posts, Total, Before, Limit)>>) -> Step {
+    let (posts, next) = cx.get(Limit).cut(cx.get(Posts), |post| post.id);
+    let is_first = *cx.get(Before) == i64::MAX;
+    let (total,) = *cx.get(Total);
+    cx.html(&view::index(posts, next.as_deref(), is_first, total).into_string())
+}
+
+fn show_new(cx: &mut Cx) -> Step {
+    cx.html(&view::edit(None, &Form::default()).into_string())
+}
+
+fn check_new(cx: &mut Cx<Reads<PostForm>, Writes<PostInput>>) -> Step {
+    let form = cx.get(PostForm);
+    match input::PostInput::whole(form) {
+        Ok(post) => cx.put(PostInput, post),
+        Err(faults) => {
+            let page = view::edit(None, &Form::again(form, &faults));
+            return cx
+                .status(Status::UNPROCESSABLE_CONTENT)
+                .html(&page.into_string());
+        }
+    };
+    Continue
+}
+
+fn show_edit(cx: &mut Cx<Reads<Post>>) -> Step {
+    let post = cx.get(Post);
+    let form = Form {
+        title: post.title,
+        content: post.content,
+        author: post.author,
+        faults: &[],
+    };
+    cx.html(&view::edit(Some(post.id), &form).into_string())
+}
+
+fn check_edit(cx: &mut Cx<Reads<(PostId, PostForm)>, Writes<PostInput>>) -> Step {
+    let (id, form) = (*cx.get(PostId), cx.get(PostForm));
+    match input::PostInput::whole(form) {
+        Ok(post) => cx.put(PostInput, post),
+        Err(faults) => {
+            let page = view::edit(Some(id), &Form::again(form, &faults));
+            return cx
+                .status(Status::UNPROCESSABLE_CONTENT)
+                .html(&page.into_string());
+        }
+    };
+    Continue
+}
+
+fn show_post(cx: &mut Cx<Reads<(Post, Comments, Before, Limit)>>) -> Step {
+    let (comments, earlier) = cx.get(Limit).cut(cx.get(Comments), |comment| comment.id);
+    let is_newest = *cx.get(Before) == i64::MAX;
+    let page = view::post(
+        cx.get(Post),
+        comments,
+        earlier.as_deref(),
+        is_newest,
+        &Form::default(),
+    );
+    cx.html(&page.into_string())
+}
+
+/// A step may go on in more than one way: each effect here says what comes after it.
+fn add_comment(
+    cx: &mut Cx<Reads<(PostId, CommentForm, Limit)>, Writes<(Comment, Post, Comments)>, Uses<Blog>>,
+) -> Step {
+    let (id, limit) = (*cx.get(PostId), *cx.get(Limit));
+    match CommentInput::whole(cx.get(CommentForm)) {
+        Ok(comment) => {
+            let comment = comments::new(cx.on(Blog), id, &comment);
+            cx.need(comment.then(see_comment))
+        }
+        Err(_) => {
+            let post = posts::by_id(cx.on(Blog), id);
+            let comments = comments::newest(cx.on(Blog), id, i64::MAX, limit);
+            cx.need((post, comments).then(show_post_again))
+        }
+    }
+}
+
+fn show_post_again(cx: &mut Cx<Reads<(Post, Comments, Limit, CommentForm)>>) -> Step {
+    let (comments, earlier) = cx.get(Limit).cut(cx.get(Comments), |comment| comment.id);
+    let form = cx.get(CommentForm);
+    let faults = CommentInput::whole(form).err().unwrap_or_default();
+    let form = Form::again(form, &faults);
+    let page = view::post(cx.get(Post), comments, earlier.as_deref(), true, &form);
+    cx.status(Status::UNPROCESSABLE_CONTENT)
+        .html(&page.into_string())
+}
+
+// A form that was taken in ends with an address to see: to load that again sends nothing again.
+
+fn see_post(cx: &mut Cx<Reads<Post>>) -> Step {
+    let at = format!("/posts/{}", cx.get(Post).id);
+    see(cx, &at)
+}
+
+fn see_comment(cx: &mut Cx<Reads<Comment>>) -> Step {
+    let comment = cx.get(Comment);
+    see(
+        cx,
+        &format!("/posts/{}#comment-{}", comment.post_id, comment.id),
+    )
+}
+
+fn see_index(cx: &mut Cx) -> Step {
+    see(cx, "/")
+}
+
+fn see<A, B, C>(cx: &mut Cx<'_, A, B, C>, at: &str) -> Step {
+    cx.response_header("Location", at)?;
+    cx.status(Status::SEE_OTHER).empty()
+}
+
+fn style(cx: &mut Cx) -> Step {
+    cx.fixed("text/css; charset=utf-8", include_bytes!("style.css"))
+}
+
+fn script(cx: &mut Cx) -> Step {
+    cx.fixed(
+        "text/javascript; charset=utf-8",
+        include_bytes!("script.js"),
+    )
+}

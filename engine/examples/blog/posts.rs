@@ -1,0 +1,160 @@
+//! Posts, as JSON: `/blog/posts` and `/blog/posts/{id}`.
+
+use cutaway::effect::{Effect, SqliteHandle};
+use cutaway::prelude::*;
+use serde::Serialize;
+
+use super::input::{self, Fields};
+use super::list::{Before, Limit, PageSize};
+use super::{Blog, problem};
+
+slot!(pub PostId: i64 = path "id");
+slot!(pub PostJson: Fields = body json);
+slot!(pub PostInput<'r>: input::PostInput<'r>);
+slot!(pub Post<'r>: PostRow<'r>);
+slot!(pub Posts<'r>: &'r [PostRow<'r>]);
+slot!(pub Deleted: Executed);
+
+pub fn routes() -> Routes {
+    Routes::new()
+        .get("/posts", chain(load_page).then(show_page))
+        .post("/posts", chain(check_whole).then(insert).then(show_created))
+        .get("/posts/{id}", chain(load).then(show))
+        .put("/posts/{id}", chain(check_whole).then(update).then(show))
+        .patch("/posts/{id}", chain(check_part).then(update).then(show))
+        .delete("/posts/{id}", chain(delete).then(no_content))
+}
+
+/// A row of `posts`. Its text lies in the request's own memory.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct PostRow<'r> {
+    pub id: i64,
+    pub title: &'r str,
+    pub content: &'r str,
+    pub author: &'r str,
+    pub created_at: &'r str,
+    pub updated_at: &'r str,
+    pub comment_count: u64,
+}
+
+impl<'r> FromRow<'r> for PostRow<'r> {
+    fn from_row(row: Row<'r>) -> Result<Self, DecodeError> {
+        let mut columns = row.columns();
+        Ok(PostRow {
+            id: columns.read()?,
+            title: columns.read()?,
+            content: columns.read()?,
+            author: columns.read()?,
+            created_at: columns.read()?,
+            updated_at: columns.read()?,
+            comment_count: columns.read()?,
+        })
+    }
+}
+
+/// The input of a new post, or of one that is replaced.
+pub fn check_whole(cx: &mut Cx<Reads<PostJson>, Writes<PostInput>>) -> Step {
+    match input::PostInput::whole(cx.get(PostJson)) {
+        Ok(post) => cx.put(PostInput, post),
+        Err(faults) => return problem::invalid(cx, &faults),
+    };
+    Continue
+}
+
+/// The input of a change.
+pub fn check_part(cx: &mut Cx<Reads<PostJson>, Writes<PostInput>>) -> Step {
+    match input::PostInput::part(cx.get(PostJson)) {
+        Ok(post) => cx.put(PostInput, post),
+        Err(faults) => return problem::invalid(cx, &faults),
+    };
+    Continue
+}
+
+// Effects are values, so what several routes ask for has a name.
+
+pub fn by_id(blog: SqliteHandle<'_>, id: i64) -> Effect<'_, Post> {
+    blog.query_one("SELECT * FROM posts WHERE id = ?1")
+        .bind(id)
+        .into(Post)
+}
+
+pub fn newest(blog: SqliteHandle<'_>, before: i64, limit: PageSize) -> Effect<'_, Posts> {
+    blog.query("SELECT * FROM posts WHERE id < ?1 ORDER BY id DESC LIMIT ?2")
+        .bind(before)
+        .bind(limit.rows())
+        .into(Posts)
+}
+
+pub fn load(cx: &mut Cx<Reads<PostId>, Writes<Post>, Uses<Blog>>) -> Step {
+    let id = *cx.get(PostId);
+    cx.need(by_id(cx.on(Blog), id))
+}
+
+pub fn load_page(cx: &mut Cx<Reads<(Before, Limit)>, Writes<Posts>, Uses<Blog>>) -> Step {
+    let (before, limit) = (*cx.get(Before), *cx.get(Limit));
+    cx.need(newest(cx.on(Blog), before, limit))
+}
+
+pub fn insert(cx: &mut Cx<Reads<PostInput>, Writes<Post>, Uses<Blog>>) -> Step {
+    let post = cx.get(PostInput);
+    let insert = cx
+        .on(Blog)
+        .returning_one("INSERT INTO posts (title, content, author) VALUES (?1, ?2, ?3) RETURNING *")
+        .bind(post.title)
+        .bind(post.content)
+        .bind(post.author);
+    cx.need(insert.into(Post))
+}
+
+/// What the input does not name stays as it is.
+pub fn update(cx: &mut Cx<Reads<(PostId, PostInput)>, Writes<Post>, Uses<Blog>>) -> Step {
+    let (id, post) = (*cx.get(PostId), cx.get(PostInput));
+    let update = cx
+        .on(Blog)
+        .returning_one(
+            "UPDATE posts SET title = coalesce(?2, title), content = coalesce(?3, content),
+                 author = coalesce(?4, author), updated_at = strftime('%Y-%m-%dT%H:%M:%fZ')
+             WHERE id = ?1 RETURNING *",
+        )
+        .bind(id)
+        .bind(post.title)
+        .bind(post.content)
+        .bind(post.author);
+    cx.need(update.into(Post))
+}
+
+/// Its comments go with it.
+pub fn delete(cx: &mut Cx<Reads<PostId>, Writes<Deleted>, Uses<Blog>>) -> Step {
+    let id = *cx.get(PostId);
+    let delete = cx.on(Blog).exec("DELETE FROM posts WHERE id = ?1");
+    cx.need(delete.bind(id).expecting_change().into(Deleted))
+}
+
+pub fn show(cx: &mut Cx<Reads<Post>>) -> Step {
+    let post = cx.get(Post);
+    cx.json(post)
+}
+
+pub fn show_created(cx: &mut Cx<Reads<Post>>) -> Step {
+    let post = cx.get(Post);
+    cx.response_header("Location", &format!("/blog/posts/{}", post.id))?;
+    cx.status(Status::CREATED).json(post)
+}
+
+pub fn show_page(cx: &mut Cx<Reads<(Posts, Limit)>>) -> Step {
+    #[derive(Serialize)]
+    struct Page<'r> {
+        posts: &'r [PostRow<'r>],
+        next: Option<String>,
+    }
+    let (posts, next) = cx.get(Limit).cut(cx.get(Posts), |post| post.id);
+    let next = next.map(|query| format!("/blog/posts{query}"));
+    if let Some(next) = &next {
+        cx.response_header("Link", &format!("<{next}>; rel=\"next\""))?;
+    }
+    cx.json(&Page { posts, next })
+}
+
+pub fn no_content(cx: &mut Cx) -> Step {
+    cx.empty()
+}
