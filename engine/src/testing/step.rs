@@ -12,8 +12,8 @@ pub use tested::Tested;
 
 use super::content;
 use crate::ctx::{Arena, Clauses, Context, Cx, Frame, Owned, Plan, Slot, SlotMeta, Value, Writes};
-use crate::effect::ResourceMeta;
 use crate::effect::sqlite::scripted::{Script, ScriptedAnswer, ScriptedStatement};
+use crate::effect::{EffectRecord, Operation, ResourceMeta};
 use crate::http::Method;
 use crate::response::problem;
 use crate::route::table::param_names;
@@ -22,7 +22,7 @@ use crate::step::{
     Chain, ChainSettings, Entry, Go, IntoStep, Outcome, Route, RouteParts, StepEnd, StepObserver,
 };
 use head::Head;
-use play::{Play, Played};
+use play::{Content, Play, Played};
 
 /// A GET request for this target.
 pub fn get(target: &str) -> Test {
@@ -276,7 +276,8 @@ impl Test {
     }
 
     /// Runs the step. Where it asks for effects and all of them are [answered](Test::answer), they
-    /// complete, and its continuation runs, if it named one.
+    /// complete, and its continuation runs, if it named one. An effect that takes the request's content
+    /// gets what the test has given.
     ///
     /// # Panics
     /// A slot that the step reads was not put, or one was put that it does not read.
@@ -369,12 +370,25 @@ impl Test {
             go,
         };
         let mut outcome = context.run(&route, &mut observer);
-        let mut play = has_answers.then(|| Play::new(&resources, &script));
+        let mut play = None;
+        let mut fields = self.fields.iter();
+        let content_type = fields.find(|(name, _)| name.eq_ignore_ascii_case("content-type"));
+        let mut content = Content {
+            content_type: content_type.map(|(_, value)| value.as_str()),
+            bytes: &self.body,
+            is_taken: false,
+        };
         while outcome == Outcome::Need
-            && let Some(play) = &mut play
             && let Some(need) = context.need()
         {
-            match play.play(&need, route.step_name(context.step())) {
+            // The test has the content, so whoever takes it is answered.
+            let takes =
+                |effect: &EffectRecord<'_>| matches!(effect.operation, Operation::Body { .. });
+            if !has_answers && !need.effects.iter().any(takes) {
+                break;
+            }
+            let play = play.get_or_insert_with(|| Play::new(&resources, &script));
+            match play.play(&need, &mut content, route.step_name(context.step())) {
                 Played::Results(results) => {
                     outcome = context.resume(&route, results, &mut observer);
                 }

@@ -9,15 +9,50 @@ use cutaway_reactor::sim::{SimConfig, SimNet, SimPort};
 use cutaway_reactor::{JoinState, Ticket, Verdict};
 use cutaway_scheduler::{Clock, Nanos};
 
+use crate::ctx::BodyFormat;
 use crate::effect::sqlite::scripted::Script;
 use crate::effect::sqlite::{JobHandle, SqlFinished, SqliteEffects, SqliteJob};
-use crate::effect::{EffectRecord, EffectResult, Operation, ResourceMeta, Sqlite, Undecoded};
-use crate::step::{Fail, Failure, NeedRecord, Order};
+use crate::effect::{
+    EffectRecord, EffectResult, Fold, Operation, ResourceMeta, ResultBuffer, Sqlite, Undecoded,
+};
+use crate::step::{Fail, Failure, NeedRecord, Order, caught};
 
 /// A machine with the databases of one chain.
 pub(super) struct Play {
     net: SimNet,
     databases: Vec<SqliteEffects<SimPort<SqliteJob>>>,
+}
+
+/// The content of the request that is tested; it comes whole.
+pub(super) struct Content<'t> {
+    pub content_type: Option<&'t str>,
+    pub bytes: &'t [u8],
+    /// An effect has taken it.
+    pub is_taken: bool,
+}
+
+impl Content<'_> {
+    fn take(
+        &mut self,
+        format: BodyFormat,
+        fold: Option<Fold<'_>>,
+        step: &'static str,
+    ) -> Result<EffectResult, Failure> {
+        if std::mem::replace(&mut self.is_taken, true) {
+            return Err(Failure::content_twice(step));
+        }
+        format.admit(self.content_type.map(str::as_bytes))?;
+        let Some(fold) = fold else {
+            let mut buffer = ResultBuffer::default();
+            buffer.push_content(self.bytes);
+            return Ok(EffectResult::Content(buffer));
+        };
+        if !self.bytes.is_empty() {
+            caught(|| fold.add(self.bytes))
+                .unwrap_or_else(|panic| Err(panic.into_failure(step)))?;
+        }
+        Ok(EffectResult::Folded)
+    }
 }
 
 /// How far an effect is.
@@ -53,7 +88,12 @@ impl Play {
     }
 
     /// Plays a need through. `step` is the name of who asked.
-    pub fn play(&mut self, need: &NeedRecord<'_>, step: &'static str) -> Played {
+    pub fn play(
+        &mut self,
+        need: &NeedRecord<'_>,
+        content: &mut Content<'_>,
+        step: &'static str,
+    ) -> Played {
         // In a race for a success, a failure is no more than a loss.
         let may_lose = need.join == cutaway_reactor::Join::FirstSuccess;
         let is_required = need.effects.iter().map(|it| it.is_required && !may_lose);
@@ -63,9 +103,11 @@ impl Play {
             while verdict == Verdict::Wait
                 && let Some(place) = next_to_begin(need.order, &states)
             {
-                states[place] = self.begin(&need.effects[place], step);
-                if matches!(states[place], State::Failed(_)) {
-                    verdict = join.complete(place, false);
+                states[place] = self.begin(&need.effects[place], content, step);
+                match states[place] {
+                    State::Failed(_) => verdict = join.complete(place, false),
+                    State::Given(_) => verdict = join.complete(place, true),
+                    _ => {}
                 }
             }
             match verdict {
@@ -84,12 +126,21 @@ impl Play {
         }
     }
 
-    fn begin(&mut self, effect: &EffectRecord<'_>, step: &'static str) -> State {
+    fn begin(
+        &mut self,
+        effect: &EffectRecord<'_>,
+        content: &mut Content<'_>,
+        step: &'static str,
+    ) -> State {
         let now = self.net.clock().now();
         match effect.operation {
             Operation::Timer { length } => State::OnWheel {
                 since: now,
                 until: now + length,
+            },
+            Operation::Body { format, fold } => match content.take(format, fold, step) {
+                Ok(result) => State::Given(result),
+                Err(failure) => State::Failed(failure),
             },
             Operation::Sqlite { mode, statements } => {
                 let resource =
