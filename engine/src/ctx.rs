@@ -44,11 +44,11 @@ pub use view::Cx;
 
 pub(crate) use extract::content;
 pub(crate) use frame::{
-    Access, FRAME_BYTES_MAX, Filler, Frame, Lent, Marks, NeedFault, Plan, PlanBuilder, PlanRefusal,
+    Access, FRAME_BYTES_MAX, Filler, Frame, Marks, NeedFault, Plan, PlanBuilder, PlanRefusal,
     SLOTS_MAX, Target, Window,
 };
 
-use crate::effect::{EffectRecord, Operation, ResultBuffer};
+use crate::effect::{EffectRecord, ResultBuffer};
 use crate::response::{Renderer, ResponseView};
 use crate::step::{Cause, Failure, NeedRecord, Outcome, Route, caught};
 
@@ -141,13 +141,8 @@ impl Context {
     /// # Errors
     /// The failure of the effect; that of a panic too, which fails the request.
     pub fn fold(&mut self, route: &Route, place: usize, piece: &[u8]) -> Result<(), Failure> {
-        let effect = self
-            .need()
-            .and_then(|need| need.effects.get(place).copied());
-        let Some(Operation::Body {
-            fold: Some(fold), ..
-        }) = effect.map(|effect| effect.operation)
-        else {
+        let need = self.need();
+        let Some(fold) = need.and_then(|need| need.effects.get(place)?.fold()) else {
             return Ok(());
         };
         caught(|| fold.add(piece)).unwrap_or_else(|panic| {
@@ -242,7 +237,7 @@ impl Context {
     }
 
     /// Ends the request, whatever became of it: its [`exit`](Context::exit), where it has had none;
-    /// hands its result buffers back, and forgets the rest. Does nothing where there is no request.
+    /// hands its result buffers back, the latest first, and forgets the rest. Does nothing where there is no request.
     pub fn end(&mut self, recycle: impl FnMut(ResultBuffer)) {
         self.frame.end(recycle);
         self.failure = None;

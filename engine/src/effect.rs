@@ -19,7 +19,7 @@ use std::any::TypeId;
 
 pub use ask::{Ask, DecodeList, Effect};
 pub use body::{Body, BodyHandle, Fold};
-pub use decode::{Answer, Decode, FromRow, Undecoded};
+pub use decode::{Answer, Answers, Decode, FromRow, Undecoded};
 pub use query::{Query, SqlValue, SqliteHandle, Transaction};
 pub use record::{EffectRecord, EffectResult, Operation, SqlMode, SqlStatement};
 pub use row::{

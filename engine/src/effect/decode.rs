@@ -1,12 +1,13 @@
 //! From a result to the value of a slot. Runs on the shard; the value borrows from the result.
 
 use std::mem;
+use std::slice;
 
 use bumpalo::collections::Vec as ArenaVec;
 use cutaway_scheduler::Nanos;
 
 use super::body::Fold;
-use super::record::{EffectResult, Operation};
+use super::record::{EffectRecord, EffectResult};
 use super::row::{Columns, DecodeError, Executed, FromColumn, Row, Rows};
 use crate::ctx::Arena;
 use crate::step::{Fail, Failure};
@@ -27,7 +28,7 @@ pub struct Answer<'r> {
 }
 
 impl<'r> Answer<'r> {
-    pub(crate) fn of(result: &'r EffectResult, operation: Operation<'r>) -> Answer<'r> {
+    pub(crate) fn of(result: &'r EffectResult, effect: &EffectRecord<'r>) -> Answer<'r> {
         let nothing = Answer {
             rows: Rows::none(),
             executed: &[],
@@ -35,25 +36,62 @@ impl<'r> Answer<'r> {
             content: &[],
             fold: None,
         };
-        match (result, operation) {
-            (EffectResult::Rows(buffer), _) => Answer {
+        match result {
+            EffectResult::Rows(buffer) => Answer {
                 rows: buffer.rows(),
                 executed: buffer.executed(),
                 ..nothing
             },
-            (EffectResult::Elapsed(elapsed), _) => Answer {
+            EffectResult::Elapsed(elapsed) => Answer {
                 elapsed: *elapsed,
                 ..nothing
             },
-            (EffectResult::Content(buffer), _) => Answer {
+            EffectResult::Content(buffer) => Answer {
                 content: buffer.content(),
                 ..nothing
             },
-            (EffectResult::Folded, Operation::Body { fold, .. }) => Answer { fold, ..nothing },
-            (EffectResult::Folded, _) => nothing,
+            EffectResult::Folded => Answer {
+                fold: effect.fold(),
+                ..nothing
+            },
         }
     }
 }
+
+/// What several effects gave, in their order; none for one that has failed and was optional.
+#[derive(Clone)]
+pub struct Answers<'r> {
+    results: slice::Iter<'r, Option<EffectResult>>,
+    effects: slice::Iter<'r, EffectRecord<'r>>,
+}
+
+impl<'r> Answers<'r> {
+    /// Those of these effects.
+    pub(crate) fn of(
+        results: &'r [Option<EffectResult>],
+        effects: &'r [EffectRecord<'r>],
+    ) -> Answers<'r> {
+        Answers {
+            results: results.iter(),
+            effects: effects.iter(),
+        }
+    }
+}
+
+impl<'r> Iterator for Answers<'r> {
+    type Item = Option<Answer<'r>>;
+
+    fn next(&mut self) -> Option<Option<Answer<'r>>> {
+        let (result, effect) = (self.results.next()?, self.effects.next()?);
+        Some(result.as_ref().map(|result| Answer::of(result, effect)))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.results.size_hint()
+    }
+}
+
+impl ExactSizeIterator for Answers<'_> {}
 
 /// A value that is read from a row. Tuples of columns are such values.
 ///

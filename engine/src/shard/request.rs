@@ -68,7 +68,7 @@ impl Request {
             underway: Underway::new(),
             needs_count: 0,
             has_taken_content: false,
-            lenders: Vec::new(),
+            lenders: Vec::with_capacity(LENDERS_KEPT),
             class: ClassId::STANDARD,
             deadline: Nanos::NEVER,
             slow_after: Nanos::NEVER,
@@ -155,9 +155,9 @@ impl Request {
 
     /// Ends its context and gives each result buffer back to the resource it came from.
     pub fn end_context(&mut self, mut recycle: impl FnMut(u16, ResultBuffer)) {
-        let mut lenders = self.lenders.drain(..);
+        let lenders = &mut self.lenders;
         self.context.end(|buffer| {
-            if let Some(resource) = lenders.next() {
+            if let Some(resource) = lenders.pop() {
                 recycle(resource, buffer);
             }
         });
@@ -197,3 +197,6 @@ impl Story for Context {
         })
     }
 }
+
+/// Room for so many lenders before a request's list of them grows; it keeps what it has grown to.
+const LENDERS_KEPT: usize = 4;
