@@ -165,12 +165,12 @@ fn page(title: &str, content: Markup) -> Markup {
                 script src="/script.js" defer {}
             }
             body {
-                a.skip href="#content" { "Skip to the content" }
+                a.skip href="#main" { "Skip to the content" }
                 header.site {
                     a.name href="/" { "Cutaway blog" }
                     a.button href="/new" { "Write" }
                 }
-                main #content tabindex="-1" { (content) }
+                main #main tabindex="-1" { (content) }
             }
         }
     }
