@@ -93,9 +93,8 @@ fn exchange() -> Exchange<'static> {
         status: 200,
         deadline: Nanos::NEVER,
         slow_after: Nanos::NEVER,
-        id: None,
-        why: None,
         has_panicked: false,
+        story: &(),
     }
 }
 

@@ -42,7 +42,7 @@ pub use view::Cx;
 
 pub(crate) use frame::{
     Access, FRAME_BYTES_MAX, Filler, Frame, Lent, Marks, NeedFault, Plan, PlanBuilder, PlanRefusal,
-    SLOTS_MAX, Target, Window, discard,
+    SLOTS_MAX, Target, Window,
 };
 
 use crate::effect::{EffectRecord, ResultBuffer};

@@ -3,6 +3,7 @@
 mod problem;
 
 use std::cell::Ref;
+use std::mem;
 use std::ops::Range;
 
 use bytes::Bytes;
@@ -11,7 +12,7 @@ use serde::Serialize;
 use crate::ctx::Cx;
 use crate::http::Status;
 use crate::http::encode::{FieldName, FieldValue};
-use crate::step::{Done, Failure, Step};
+use crate::step::{Done, Failure, Step, caught};
 
 pub use problem::{Problem, Renderer, problem};
 
@@ -88,6 +89,8 @@ impl<'r, A, B, C> Cx<'r, A, B, C> {
     }
 
     /// Owned or shared bytes, not copied.
+    ///
+    /// Where their owner panics when it is dropped, that is caught; the response is out by then.
     ///
     /// # Errors
     /// The media type is no field value: a 500.
@@ -283,13 +286,17 @@ impl Output {
     /// Makes this the response to a failure. The fields that steps added stay.
     ///
     /// # Errors
-    /// The renderer has panicked; the response is a 500 with fixed content.
+    /// The renderer has panicked, or the owner of content that is not sent after all; the response is
+    /// a 500 with fixed content.
     pub(crate) fn fail(
         &mut self,
         renderer: Renderer,
         problem: &Problem<'_>,
     ) -> Result<(), Failure> {
-        let rendered = problem::render(renderer, problem, self.start(problem::PROBLEM_JSON));
+        let released = self.release_content();
+        let out = self.start(problem::PROBLEM_JSON);
+        let rendered = released.and_then(|()| problem::render(renderer, problem, out));
+        let rendered = rendered.inspect_err(|_| problem::fall_back(&mut self.buffer));
         self.status = Some(match &rendered {
             Ok(_) => problem.status(),
             Err(panic) => panic.kind().status(),
@@ -298,10 +305,26 @@ impl Output {
         Ok(())
     }
 
+    /// Gives the content back to whoever owns it.
+    ///
+    /// # Errors
+    /// The owner has panicked.
+    #[inline]
+    fn release_content(&mut self) -> Result<(), Failure> {
+        match mem::replace(&mut self.content, Content::Buffer) {
+            Content::Bytes(bytes) => {
+                caught(|| drop(bytes)).map_err(|panic| panic.into_failure("response"))
+            }
+            Content::Buffer | Content::Static(_) => Ok(()),
+        }
+    }
+
     /// Forgets the response, keeps the buffers unless one response has made them giants.
     #[inline]
     pub(crate) fn clear(&mut self) {
         self.status = None;
+        // A panic comes too late to be this request's failure, and is no other's.
+        let _ = self.release_content();
         self.clear_content();
         self.fields.clear();
         self.field_text.clear();

@@ -38,4 +38,6 @@ pub(crate) use self::core::Core;
 pub use connection::Close;
 pub use stats::ShardStats;
 pub use turn::{Shard, Turn};
+#[cfg(test)]
+pub(crate) use witness::Leak;
 pub(crate) use witness::UnderWay;

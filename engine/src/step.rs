@@ -7,6 +7,7 @@
 mod chain;
 mod decision;
 pub mod need;
+mod panic;
 mod pipeline;
 
 pub use chain::{Chain, Shared, chain, given};
@@ -18,4 +19,5 @@ pub use pipeline::{
 };
 
 pub(crate) use chain::{Entry, Settings as ChainSettings};
+pub(crate) use panic::caught;
 pub(crate) use pipeline::RouteParts;

@@ -58,7 +58,7 @@
 //! its timers and its databases, between a simulated kernel and simulated clients. Requests take the
 //! way that they take in production.
 //!
-//! Its time is virtual. It stands still unless somebody takes some: a query, a step that
+//! Its time is virtual. It stands still unless somebody takes some: a database, a step that
 //! [`spend`]s it, or the test that [advances](App::advance) it. So a test never sleeps, an hour
 //! takes milliseconds, and lengths are exact: a request that took 20 ms too long fails its test on
 //! every machine alike.
@@ -119,6 +119,9 @@
 //! the end; [`App::file`] names another one. Statements run for real, and each look that SQLite takes
 //! at the clock costs 100 µs of virtual time, so that a deadline can come while one runs.
 //!
+//! Or a [script](App::script) plays it: a function that is asked about each statement and answers
+//! rows, counts or a failure, at once, after an exact length of time, or never.
+//!
 //! ## Seeds, noise and faults
 //!
 //! A run repeats itself exactly. What chance would decide, a seed decides; with
@@ -142,6 +145,7 @@ mod spend;
 mod step;
 mod timeline;
 
+pub use crate::effect::sqlite::scripted::{IntoScriptedRow, ScriptedAnswer, ScriptedStatement};
 pub use app::{App, Ask, Client, Pending};
 pub use response::Response;
 pub use seeds::for_each_seed;

@@ -24,7 +24,7 @@ mod span;
 
 use cutaway_scheduler::Nanos;
 
-pub use departure::{Departure, Ending, Exchange, Why, half_of};
+pub use departure::{Departure, Ending, Exchange, Story, Why, half_of};
 pub use exporter::{Exporter, ExporterStats};
 pub use kept::{KeepReasons, KeptRecord};
 pub use law::{Tiling, Violation, law};

@@ -13,6 +13,7 @@ use std::io;
 use std::panic;
 use std::sync::Once;
 
+use bytes::Bytes;
 use cutaway::BuiltRoutes;
 use cutaway::ctx::ExitKind;
 use cutaway::limits::Limits;
@@ -45,12 +46,18 @@ const CASES: &[Case] = &[
     case("/step", "::panics"),
     case("/after", "::panics_after_its_effect"),
     case("/extractor/7", "::reads"),
+    case("/query?page=7", "::reads_page"),
+    case("/search?words=seven", "::searches"),
+    case("/sent", "::takes"),
     case("/decoder", "::load_unreadable"),
     case("/rows", "::load_unreadable_rows"),
+    case("/joined", "::load_both"),
+    case("/continued", "::load_and_continue"),
     case("/serialize", "::serializes"),
     case("/before", "::tracks"),
     case("/drop", "Planted"),
     case("/callback", "::watches::{{closure}}"),
+    case("/unsent", "response"),
     case("/renderer", "renderer"),
     case("/nowhere", "renderer"),
     // The second value is dropped in the step, the first one at the exit.
@@ -84,6 +91,10 @@ slot!(pub Note<'r>: Option<(&'r str,)>);
 slot!(pub Unreadable: Option<Panicky>);
 slot!(pub UnreadableRows<'r>: &'r [Panicky]);
 slot!(pub Parsed: Panicky = path "id");
+slot!(pub Size: usize = path "n");
+slot!(pub Page: Panicky = query "page");
+slot!(pub Search: Panicky = query);
+slot!(pub Sent: Panicky = body json);
 slot!(pub Planted: Bomb);
 slot!(pub Kept: Tracked);
 
@@ -119,6 +130,21 @@ impl Drop for Bomb {
     }
 }
 
+/// Owns bytes of a response, and panics when they are given back.
+struct Lender(Vec<u8>);
+
+impl AsRef<[u8]> for Lender {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for Lender {
+    fn drop(&mut self) {
+        panic!("{PLANNED}");
+    }
+}
+
 /// Neither read from text, nor from a row, nor written as JSON without a panic.
 #[derive(Clone, Copy)]
 pub struct Panicky;
@@ -137,6 +163,12 @@ impl<'r> FromRow<'r> for Panicky {
 
 impl serde::Serialize for Panicky {
     fn serialize<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+        panic!("{PLANNED}");
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Panicky {
+    fn deserialize<D: serde::Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
         panic!("{PLANNED}");
     }
 }
@@ -197,6 +229,18 @@ fn reads(cx: &mut Cx<Reads<Parsed>>) -> Step {
     cx.text("read")
 }
 
+fn reads_page(_: &mut Cx<Reads<Page>>) -> Step {
+    Done
+}
+
+fn searches(_: &mut Cx<Reads<Search>>) -> Step {
+    Done
+}
+
+fn takes(_: &mut Cx<Reads<Sent>>) -> Step {
+    Done
+}
+
 fn load_unreadable(cx: &mut Cx<Writes<Unreadable>, Uses<Notes>>) -> Step {
     cx.need(cx.on(Notes).query_opt("SELECT 1").into(Unreadable))
 }
@@ -205,8 +249,33 @@ fn load_unreadable_rows(cx: &mut Cx<Writes<UnreadableRows>, Uses<Notes>>) -> Ste
     cx.need(cx.on(Notes).query("SELECT 1").into(UnreadableRows))
 }
 
+fn load_both(cx: &mut Cx<Writes<(Note, Unreadable)>, Uses<Notes>>) -> Step {
+    let note = cx.on(Notes).query_opt("SELECT body FROM notes");
+    let unreadable = cx.on(Notes).query_opt("SELECT 1");
+    cx.need((note.into(Note), unreadable.into(Unreadable)))
+}
+
+fn load_and_continue(cx: &mut Cx<Writes<Note>, Uses<Notes>>) -> Step {
+    let note = cx.on(Notes).query_opt("SELECT body FROM notes");
+    cx.need(note.into(Note).then(continues))
+}
+
+fn continues(_: &mut Cx<Reads<Note>>) -> Step {
+    panic!("{PLANNED}")
+}
+
 fn serializes(cx: &mut Cx) -> Step {
     cx.json(&("half of it", Panicky))
+}
+
+fn lends_to_nobody(cx: &mut Cx) -> Step {
+    let _ = cx.bytes("text/plain", Bytes::from_owner(Lender(vec![b'a'; 10])));
+    fail(Conflict, "bytes", "unsent")
+}
+
+fn lends(cx: &mut Cx<Reads<Size>>) -> Step {
+    let size = *cx.get(Size);
+    cx.bytes("text/plain", Bytes::from_owner(Lender(vec![b'a'; size])))
 }
 
 fn puts_twice(cx: &mut Cx<Writes<Planted>>) -> Step {
@@ -264,6 +333,9 @@ fn routes(scratch: &Scratch) -> BuiltRoutes {
             chain(load).then(panics_after_its_effect).deadline(patient),
         )
         .get("/extractor/{id}", chain(reads).deadline(patient))
+        .get("/query", chain(reads_page).deadline(patient))
+        .get("/search", chain(searches).deadline(patient))
+        .post("/sent", chain(takes).deadline(patient))
         .get(
             "/decoder",
             chain(load_unreadable).then(answers).deadline(patient),
@@ -271,6 +343,11 @@ fn routes(scratch: &Scratch) -> BuiltRoutes {
         .get(
             "/rows",
             chain(load_unreadable_rows).then(answers).deadline(patient),
+        )
+        .get("/joined", chain(load_both).then(answers).deadline(patient))
+        .get(
+            "/continued",
+            chain(load_and_continue).then(answers).deadline(patient),
         )
         .get("/serialize", chain(serializes).deadline(patient))
         .get("/before", chain(answers).deadline(patient))
@@ -282,6 +359,8 @@ fn routes(scratch: &Scratch) -> BuiltRoutes {
             "/everything",
             chain(plants).then(watches).then(panics).deadline(patient),
         )
+        .get("/unsent", chain(lends_to_nobody).deadline(patient))
+        .get("/lent/{n}", chain(lends).deadline(patient))
         .get("/late", chain(works).then(answers).deadline(5.millis()))
         .build()
         .unwrap()
@@ -303,7 +382,13 @@ fn keep_quiet() {
 
 /// The request between two others, in one piece.
 fn between_neighbours(target: &str) -> String {
-    get("/note") + &get(target) + &get("/note") + &get("/plain")
+    let request = match target {
+        "/sent" => "POST /sent HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n\
+                    Content-Length: 2\r\n\r\n{}"
+            .to_owned(),
+        _ => get(target),
+    };
+    get("/note") + &request + &get("/note") + &get("/plain")
 }
 
 #[test]
@@ -330,6 +415,33 @@ fn on_real_sockets_the_neighbours_are_answered() {
     assert_eq!(stats.reply_count[5], CASES.len() as u64);
     assert_eq!(stats.reply_count[2], 3 * CASES.len() as u64);
     assert_eq!(stats.accepted_count, 1);
+}
+
+#[test]
+fn bytes_whose_owner_panics_are_sent_and_nothing_dies_of_it() {
+    keep_quiet();
+    let scratch = Scratch::new("panics");
+    let server = Server::start(routes(&scratch), Limits::default());
+    let mut client = Client::connect(server.address);
+    // Copied behind the head, and sent from where they lie.
+    for size in [0, 10, 100_000] {
+        for method in ["GET", "HEAD"] {
+            client.send(format!("{method} /lent/{size} HTTP/1.1\r\nHost: a\r\n\r\n"));
+            client.send(get("/plain"));
+            let response = client.response_to(method);
+            assert_eq!((response.status, response.content_length()), (200, size));
+            assert_eq!(client.response().text(), "answered");
+        }
+    }
+    // Encoded behind a reply that is still to come, and given up with it.
+    let mut leaver = Client::connect(server.address);
+    leaver.send(get("/lent/10000000") + &get("/lent/10000000"));
+    leaver.wait_for_bytes();
+    drop(leaver);
+    assert_eq!(client.get("/plain").text(), "answered");
+    drop(client);
+    // Too late to be a reply of theirs.
+    assert_eq!(server.stop().panic_count, 0);
 }
 
 /// The statuses of the replies that have come.
@@ -384,7 +496,8 @@ fn on_the_simulated_ring_nothing_leaks_and_the_timeline_names_it() {
                 simulation.kept().into_iter().partition(has_panicked);
             assert_eq!((panicked.len(), others.len()), (1, 3), "{}", case.target);
             let record = &panicked[0];
-            assert_eq!(record.path(), case.target.as_bytes());
+            let path = case.target.split('?').next().unwrap();
+            assert_eq!(record.path(), path.as_bytes());
             let why = record.why().unwrap();
             assert!(why.what.ends_with(case.named), "{}: {why:?}", case.target);
             assert_eq!(why.key, PLANNED);

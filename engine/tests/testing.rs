@@ -9,6 +9,8 @@
 mod client;
 #[path = "testing/failing.rs"]
 mod failing;
+#[path = "testing/script.rs"]
+mod script;
 #[path = "testing/service.rs"]
 mod service;
 #[path = "testing/whole.rs"]

@@ -67,9 +67,8 @@ fn request(recorder: &mut Recorder, timeline: &mut Timeline, request_id: u64) {
         status: 404,
         deadline: Nanos::NEVER,
         slow_after: Nanos::NEVER,
-        id: None,
-        why: None,
         has_panicked: false,
+        story: &(),
     };
     let mut departure = recorder.fold(timeline, &exchange);
     departure.release(Nanos(8), 1);

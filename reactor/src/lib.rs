@@ -33,6 +33,7 @@ pub mod clock;
 mod cores;
 pub mod inflight;
 pub mod join;
+mod payload;
 pub mod planted;
 pub mod port;
 pub mod ring;
@@ -49,6 +50,7 @@ pub use backend::{Backend, Real};
 pub use clock::RealClock;
 pub use cores::allowed_cores;
 pub use join::{Join, JoinState, Verdict};
+pub use payload::Payload;
 pub use port::{Finished, Handler, Outcome, Publish, WorkerPort};
 pub use ring::{
     Completion, Errno, Lease, ListenerId, Owner, Received, Ring, RingStats, SendBuffer, Socket,

@@ -21,6 +21,13 @@ pub trait Handler<J> {
         let _ = held;
     }
 
+    /// Whether a job that was run is to end now, before its time is over; what is in it then is its
+    /// outcome. Asked on a simulated worker only, where a job's time passes after it was run.
+    fn stops(&mut self, job: &mut J) -> bool {
+        let _ = job;
+        false
+    }
+
     /// How long a job will probably take; zero where it is short for certain. Completions that the
     /// shard was not woken for yet are announced before a job that would keep them waiting.
     fn expected(&self, job: &J) -> Nanos {
@@ -69,6 +76,10 @@ pub trait WorkerPort<J> {
 
     /// How many jobs have been submitted and not polled yet.
     fn in_flight(&self) -> usize;
+
+    /// A job on its way was marked as to be stopped. A worker that looks at the mark while it runs
+    /// needs no word of it.
+    fn stop_marked(&mut self) {}
 
     /// The shard is about to block: from now on a completion wakes its ring. True if one is there
     /// already; then the shard does not block.

@@ -7,10 +7,9 @@
 //!
 //! A completion only says what happened. Nothing runs inside one; the shard pops them into its turn.
 
-use bytes::Bytes;
 use cutaway_scheduler::Nanos;
 
-use crate::Ticket;
+use crate::{Payload, Ticket};
 
 /// Whose operation it is: the submitter's own ticket, handed back with each completion.
 pub type Owner = Ticket;
@@ -57,7 +56,7 @@ pub struct SendBuffer {
     /// Response heads and small bodies.
     pub head: Vec<u8>,
     /// One large body after them; empty where there is none.
-    pub body: Bytes,
+    pub body: Payload,
     /// How many bytes of head and body together have left already.
     pub sent_bytes: usize,
 }

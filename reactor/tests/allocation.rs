@@ -90,7 +90,7 @@ fn serve_one(ring: &mut Uring, addr: SocketAddr, clock: &RealClock, head: &mut V
     head.extend_from_slice(b"head ");
     let reply = SendBuffer {
         head: std::mem::take(head),
-        body: Bytes::from_static(b"body"),
+        body: Bytes::from_static(b"body").into(),
         sent_bytes: 0,
     };
     ring.send(&socket, OWNER, reply);

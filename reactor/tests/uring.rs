@@ -396,7 +396,7 @@ fn send_to_slow_reader(mut buffer: SendBuffer) -> u32 {
 fn short_sends_continue_where_they_ended() {
     let large = 16 << 20;
     let body_only = SendBuffer {
-        body: Bytes::from(pattern(large)),
+        body: Bytes::from(pattern(large)).into(),
         ..SendBuffer::default()
     };
     assert!(send_to_slow_reader(body_only) > 1);
@@ -408,7 +408,7 @@ fn short_sends_continue_where_they_ended() {
     // The first send ends within the head, a later one within the body.
     let both = SendBuffer {
         head: pattern(large),
-        body: Bytes::from(pattern(large + 1)),
+        body: Bytes::from(pattern(large + 1)).into(),
         sent_bytes: 0,
     };
     assert!(send_to_slow_reader(both) > 1);
@@ -418,13 +418,13 @@ fn short_sends_continue_where_they_ended() {
 fn head_and_body_leave_together() {
     let both = SendBuffer {
         head: b"head".to_vec(),
-        body: Bytes::from_static(b"body"),
+        body: Bytes::from_static(b"body").into(),
         sent_bytes: 0,
     };
     assert_eq!(send_to_slow_reader(both), 1);
     let begun = SendBuffer {
         head: b"head".to_vec(),
-        body: Bytes::from_static(b"body"),
+        body: Bytes::from_static(b"body").into(),
         sent_bytes: 2,
     };
     let mut shard = Shard::new(UringOptions::default());
@@ -759,7 +759,7 @@ fn dropping_a_ring_ends_what_is_in_flight_and_closes_its_sockets() {
     shard.ring.recv(&idle, OWNER);
     shard.ring.accept(shard.listener, LISTENER);
     let endless = SendBuffer {
-        body: Bytes::from(pattern(64 << 20)),
+        body: Bytes::from(pattern(64 << 20)).into(),
         ..SendBuffer::default()
     };
     shard.ring.send(&socket, OWNER, endless);

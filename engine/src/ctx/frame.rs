@@ -22,7 +22,7 @@
 //! 3. A `Window<C>` exists only while its frame's plan is that of the access it was opened with,
 //!    and that access was made for `C`; so index and type of every place it uses agree by 1.
 //! 4. A bit of `present` is set if and only if the slot at its place holds an initialised value. It
-//!    is written once: no value changes or moves until `end`.
+//!    is written once: no value changes or moves until `exit`, which clears all bits.
 //! 5. What a value borrows as `'r` lives until `exit`, and unless it is an owned value until `end`:
 //!    the arena is not reset and no result buffer leaves `results` earlier, and a buffer's bytes do
 //!    not move with the buffer. `'r` is chosen by the frame and unknown to a step (`for<'r>`), so
@@ -39,8 +39,6 @@ mod touched;
 use std::any::TypeId;
 use std::cell::{Cell, Ref, RefCell, RefMut};
 use std::marker::PhantomData;
-use std::mem;
-use std::panic::{self, AssertUnwindSafe};
 use std::ptr::NonNull;
 
 use super::arena::{Arena, OwnedArena};
@@ -308,7 +306,7 @@ impl Frame {
             self.put_twice(place);
             drop(value);
         }
-        // SAFETY: by 4 a value is there and stays until `end`, which `'r` ends before, by 5.
+        // SAFETY: by 4 a value is there and stays until `exit`, which `'r` ends before, by 5.
         unsafe { at.as_ref() }
     }
 
@@ -454,13 +452,6 @@ impl<'r, C> Window<'r, C> {
 
     pub(crate) fn output(&self) -> RefMut<'_, Output> {
         self.frame.output.borrow_mut()
-    }
-}
-
-/// Drops the payload of a panic, whose own drop may panic.
-pub(crate) fn discard(payload: Box<dyn std::any::Any + Send>) {
-    if let Err(again) = panic::catch_unwind(AssertUnwindSafe(|| drop(payload))) {
-        mem::forget(again);
     }
 }
 

@@ -79,6 +79,22 @@ impl<'r> SqliteHandle<'r> {
 
     /// A statement that writes and has a RETURNING clause. The first row that it gives, if it gives
     /// one, goes into a slot of type `Option<T>`; it changes all its rows, whatever it gives.
+    ///
+    /// ```
+    /// use cutaway::prelude::*;
+    ///
+    /// resource!(pub Blog: Sqlite);
+    /// slot!(pub PostId: i64);
+    /// slot!(pub Deleted<'r>: Option<(&'r str,)>);
+    ///
+    /// fn delete(cx: &mut Cx<Reads<PostId>, Writes<Deleted>, Uses<Blog>>) -> Step {
+    ///     let id = *cx.get(PostId);
+    ///     let delete = "DELETE FROM posts WHERE id = ?1 RETURNING title";
+    ///     cx.need(cx.on(Blog).returning_opt(delete).bind(id).into(Deleted))
+    /// }
+    /// # let deleted = cutaway::testing::get("/").put(PostId, 7).run(delete);
+    /// # assert_eq!(deleted.decision(), Ok(Decision::Need));
+    /// ```
     pub fn returning_opt(self, sql: &'static str) -> Query<'r, OneOrNone, Writing> {
         Query::first(self, SqlMode::Write, sql, 1)
     }
@@ -107,6 +123,20 @@ impl<'r> SqliteHandle<'r> {
 
     /// A statement that writes and has a RETURNING clause. Its rows go into a slot of type
     /// `&'r [T]`, in SQLite's order.
+    ///
+    /// ```
+    /// use cutaway::prelude::*;
+    ///
+    /// resource!(pub Blog: Sqlite);
+    /// slot!(pub Removed<'r>: &'r [(i64,)]);
+    ///
+    /// fn clean(cx: &mut Cx<Writes<Removed>, Uses<Blog>>) -> Step {
+    ///     let clean = "DELETE FROM comments WHERE is_spam RETURNING id";
+    ///     cx.need(cx.on(Blog).returning(clean).into(Removed))
+    /// }
+    /// # let cleaned = cutaway::testing::get("/").run(clean);
+    /// # assert_eq!(cleaned.decision(), Ok(Decision::Need));
+    /// ```
     pub fn returning(self, sql: &'static str) -> Query<'r, Many, Writing> {
         Query::first(self, SqlMode::Write, sql, u32::MAX)
     }
@@ -177,6 +207,7 @@ pub struct Writing;
 /// A statement that may change rows.
 #[diagnostic::on_unimplemented(
     message = "a statement that only reads changes no row",
+    label = "behind a statement that only reads",
     note = "`expecting_change` stands behind `exec`, `returning`, `returning_one` or `returning_opt`"
 )]
 pub trait MayChange {}

@@ -1,13 +1,12 @@
 //! Failures as RFC 9457 problem+json.
 
 use std::io;
-use std::panic::{self, AssertUnwindSafe};
 
 use crate::ctx::id::Identity;
-use crate::ctx::{Arena, Request, discard};
+use crate::ctx::{Arena, Request};
 use crate::http::Status;
 use crate::http::encode::FieldValue;
-use crate::step::Failure;
+use crate::step::{Failure, caught};
 
 /// Renders the failure of a request: writes the content and says its media type. One serves all
 /// routes; [`problem`] is the default, `Routes::renderer` replaces it.
@@ -120,30 +119,24 @@ pub fn problem(problem: &Problem<'_>, out: &mut Vec<u8>) -> io::Result<&'static 
 /// Renders with what falls back.
 ///
 /// # Errors
-/// The renderer has panicked; the fixed bytes stand in `out`.
+/// The renderer has panicked.
 pub(super) fn render(
     renderer: Renderer,
     problem: &Problem<'_>,
     out: &mut Vec<u8>,
 ) -> Result<FieldValue<'static>, Failure> {
-    let rendered = panic::catch_unwind(AssertUnwindSafe(|| renderer(problem, &mut *out)));
-    let panic = match rendered {
-        Ok(Ok(content_type)) => {
-            if let Some(content_type) = FieldValue::new(content_type) {
-                return Ok(content_type);
-            }
-            None
-        }
-        Ok(Err(_)) => None,
-        Err(payload) => {
-            let failure = Failure::panic("renderer", &*payload);
-            discard(payload);
-            Some(failure)
-        }
-    };
+    let rendered = caught(|| renderer(problem, &mut *out));
+    let rendered = rendered.map_err(|panic| panic.into_failure("renderer"))?;
+    Ok(rendered.ok().and_then(FieldValue::new).unwrap_or_else(|| {
+        fall_back(out);
+        PROBLEM_JSON
+    }))
+}
+
+/// The content of a failure that nothing else could be rendered of.
+pub(super) fn fall_back(out: &mut Vec<u8>) {
     out.clear();
     out.extend_from_slice(FALLBACK);
-    panic.map_or(Ok(PROBLEM_JSON), Err)
 }
 
 pub(super) const PROBLEM_JSON: FieldValue<'static> = super::constant("application/problem+json");

@@ -5,8 +5,7 @@
 
 use std::collections::VecDeque;
 
-use bytes::Bytes;
-use cutaway_reactor::{SendBuffer, Socket, Ticket};
+use cutaway_reactor::{Payload, SendBuffer, Socket, Ticket};
 use cutaway_scheduler::{Nanos, TimerKey};
 
 use super::spare::SpareBuffers;
@@ -96,7 +95,8 @@ pub(super) enum Reply {
 /// An encoded reply that waits for its turn.
 pub(super) struct HeldReply {
     pub head: Vec<u8>,
-    pub body: Bytes,
+    /// None where it stands behind the head.
+    pub body: Option<Payload>,
     /// None where the request was refused before it had a slot.
     pub departure: Option<Departure>,
 }
@@ -301,7 +301,7 @@ impl Connection {
             let head = spare.take();
             self.outbox.push_back(SendBuffer {
                 head,
-                body: Bytes::new(),
+                body: Payload::default(),
                 sent_bytes: 0,
             });
         }

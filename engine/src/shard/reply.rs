@@ -4,7 +4,7 @@
 use std::rc::Rc;
 
 use bytes::Bytes;
-use cutaway_reactor::{Backend, Ticket};
+use cutaway_reactor::{Backend, Payload, Ticket};
 use cutaway_scheduler::{Clock, Nanos};
 use slab::Slab;
 
@@ -103,21 +103,24 @@ impl<B: Backend> Core<B> {
             is_to_retry: status == Status::SERVICE_UNAVAILABLE && kind != MarkKind::Answered,
         };
         let body = write_response(out, &response, date, field, request.method, &extra);
-        let head_bytes = out.len() - start;
+        let body_bytes = body.as_ref().map_or(0, |body| body.len());
+        let reply_bytes = out.len() - start + body_bytes;
         drop(response);
 
         self.reading = self.clock.now();
         let now = self.reading;
         request
             .timeline
-            .stamp(MarkKind::Encoded, now, 0, (head_bytes + body.len()) as u64);
+            .stamp(MarkKind::Encoded, now, 0, reply_bytes as u64);
         let mut departure = self
             .recorder
             .fold(&request.timeline, &request.exchange(status.code()));
         if is_next {
             connection.pipeline.pop_front();
-            connection.note_encoded(head_bytes + body.len(), now);
-            if let Some(output) = connection.outbox.back_mut() {
+            connection.note_encoded(reply_bytes, now);
+            if let Some(body) = body
+                && let Some(output) = connection.outbox.back_mut()
+            {
                 output.body = body;
             }
             departure.release(now, connection.encoded_bytes);
@@ -242,7 +245,7 @@ impl<B: Backend> Core<B> {
         );
         let held = HeldReply {
             head,
-            body: Bytes::new(),
+            body: None,
             departure: None,
         };
         connection
@@ -292,8 +295,11 @@ impl Connection {
             self.pipeline.pop_front();
             let output = self.output(spare);
             output.head.extend_from_slice(&held.head);
-            let len = held.head.len() + held.body.len();
-            output.body = held.body;
+            let mut len = held.head.len();
+            if let Some(body) = held.body {
+                len += body.len();
+                output.body = body;
+            }
             self.note_encoded(len, now);
             spare.put(held.head);
             if let Some(mut departure) = held.departure {
@@ -360,7 +366,7 @@ fn write_response(
     connection: ConnectionField,
     method: Method,
     extra: &Extra<'_>,
-) -> Bytes {
+) -> Option<Payload> {
     let body = response.body();
     let content = body.as_slice();
     ResponseHead {
@@ -391,16 +397,18 @@ fn write_response(
     encode::end(out);
     // A HEAD's answer has the fields of the GET and no content (RFC 9110 section 9.3.2).
     if method == Method::Head || response.status().is_bodyless() {
-        return Bytes::new();
+        return None;
     }
     match body {
         Body::Static(content) if content.len() > BODY_BYTES_COPIED_MAX => {
-            Bytes::from_static(content)
+            Some(Bytes::from_static(content).into())
         }
-        Body::Bytes(content) if content.len() > BODY_BYTES_COPIED_MAX => content.clone(),
+        Body::Bytes(content) if content.len() > BODY_BYTES_COPIED_MAX => {
+            Some(content.clone().into())
+        }
         _ => {
             out.extend_from_slice(content);
-            Bytes::new()
+            None
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::effect::ResultBuffer;
 use crate::http::{Head, Method, Version};
 use crate::routes::BuiltRoutes;
 use crate::step::Route;
-use crate::timeline::{Exchange, MarkKind, Timeline, Why};
+use crate::timeline::{Exchange, MarkKind, Story, Timeline, Why};
 
 /// Where a request stands between its transitions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -168,12 +168,21 @@ impl Request {
             status,
             deadline: self.deadline,
             slow_after: self.slow_after,
-            id: self.context.known_id(),
-            why: (self.context.failure()).map(|failure| Why {
-                what: failure.what(),
-                key: failure.key(),
-            }),
             has_panicked: self.context.panic_count() > 0,
+            story: &self.context,
         }
+    }
+}
+
+impl Story for Context {
+    fn id(&self) -> Option<&str> {
+        self.known_id()
+    }
+
+    fn why(&self) -> Option<Why<'_>> {
+        self.failure().map(|failure| Why {
+            what: failure.what(),
+            key: failure.key(),
+        })
     }
 }

@@ -50,3 +50,71 @@ impl<B: Backend> Shard<B> {
         }
     }
 }
+
+/// Something that a shard can lose, so that a test sees whether the loss is noticed.
+#[cfg(test)]
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Leak {
+    /// A request's slot that nobody frees.
+    Slot,
+    /// A freed slot whose arena still holds its request.
+    Arena,
+    /// A timer that nobody cancels.
+    Timer,
+    /// A job that does not come back.
+    Job,
+    /// A reply that waits for no other.
+    HeldReply,
+}
+
+#[cfg(test)]
+impl<B: Backend> Shard<B> {
+    /// Loses it.
+    pub(crate) fn leak(&mut self, leak: Leak) {
+        use std::num::NonZeroU32;
+
+        use cutaway_reactor::Ticket;
+        use cutaway_scheduler::Nanos;
+
+        use super::connection::HeldReply;
+        use super::core::TimerItem;
+        use crate::ctx::RequestParts;
+        use crate::http::{Method, Span};
+        use crate::route::Params;
+
+        let nobody = Ticket::new(u32::MAX, NonZeroU32::MIN);
+        let core = &mut self.core;
+        match leak {
+            Leak::Slot => {
+                let request = core.vacant_request(nobody).expect("there is room");
+                assert!(core.requests.insert(request).is_ok(), "there is room");
+            }
+            Leak::Arena => {
+                let mut request = core.vacant_request(nobody).expect("there is room");
+                let parts = RequestParts {
+                    method: Method::Get,
+                    target: Span::between(0, 1),
+                    path: Span::between(0, 1),
+                    query: None,
+                    fields: &[],
+                    params: &Params::new(),
+                    body: &[],
+                };
+                request.context.begin(core.routes.route(0), b"/", &parts);
+                core.spare_requests.push(request);
+            }
+            Leak::Timer => {
+                let at = Nanos::from_secs(1_000_000);
+                core.timers.arm(at, TimerItem::Request(nobody));
+            }
+            Leak::Job => core.job_count += 1,
+            Leak::HeldReply => {
+                core.held.insert(HeldReply {
+                    head: Vec::new(),
+                    body: None,
+                    departure: None,
+                });
+            }
+        }
+    }
+}

@@ -224,11 +224,7 @@ impl Failure {
     }
 
     /// A 500 for a panic.
-    #[cold]
-    pub(crate) fn panic(what: &'static str, payload: &(dyn std::any::Any + Send)) -> Failure {
-        let message = (payload.downcast_ref::<&'static str>().copied())
-            .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
-            .unwrap_or("a payload that is no text");
+    pub(super) fn panic(what: &'static str, message: &str) -> Failure {
         Failure::of(Cause::Panic, Fail::Internal, what, Key::copied(message))
     }
 

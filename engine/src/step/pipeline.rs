@@ -3,16 +3,15 @@
 mod layout;
 mod usage;
 
-use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
-use std::thread;
 
 use cutaway_scheduler::{ClassId, ClassTable, Nanos};
 
 use super::chain::{Deadline, ErasedStep, Settings};
 use super::decision::{Decision, Failure};
 use super::need::{Continuation, EFFECTS_PER_NEED_MAX};
-use crate::ctx::{Access, BodyFormat, Context, Frame, Marks, NeedFault, Plan, SlotMeta, discard};
+use super::panic::{Panic, caught};
+use crate::ctx::{Access, BodyFormat, Context, Frame, Marks, NeedFault, Plan, SlotMeta};
 use crate::effect::{EffectResult, ResourceMeta};
 use crate::http::Method;
 use crate::response::Renderer;
@@ -488,7 +487,7 @@ impl Context {
             "a request that waits is resumed"
         );
         let (frame, at) = (&self.frame, &mut self.at);
-        let ran = panic::catch_unwind(AssertUnwindSafe(|| route.run_steps(frame, at, observer)));
+        let ran = caught(|| route.run_steps(frame, at, observer));
         self.outcome_of(ran, route, observer)
     }
 
@@ -513,20 +512,20 @@ impl Context {
         );
         let frame = &mut self.frame;
         // Apart from the run: a decoder's panic is no step's.
-        match panic::catch_unwind(AssertUnwindSafe(|| frame.complete(results))) {
+        match caught(|| frame.complete(results)) {
             Ok(Ok(())) => {}
             Ok(Err(failure)) => return self.fail(route, failure),
-            Err(payload) => return self.fail_in_step(route, payload),
+            Err(panic) => return self.fail_in_step(route, panic),
         }
         let (frame, at) = (&self.frame, &mut self.at);
-        let ran = panic::catch_unwind(AssertUnwindSafe(|| route.resume_steps(frame, at, observer)));
+        let ran = caught(|| route.resume_steps(frame, at, observer));
         self.outcome_of(ran, route, observer)
     }
 
     #[inline]
     fn outcome_of<O: StepObserver>(
         &mut self,
-        ran: thread::Result<Result<Stop, Failure>>,
+        ran: Result<Result<Stop, Failure>, Panic>,
         route: &Route,
         observer: &mut O,
     ) -> Outcome {
@@ -535,18 +534,17 @@ impl Context {
             Ok(Ok(Stop::Need)) => Outcome::Need,
             Ok(Ok(Stop::Paused)) => Outcome::Paused,
             Ok(Err(failure)) => self.fail(route, failure),
-            Err(payload) => {
+            Err(panic) => {
                 observer.step_end(self.at, StepEnd::Panicked);
-                self.fail_in_step(route, payload)
+                self.fail_in_step(route, panic)
             }
         }
     }
 
     /// A panic in the step, or in what belongs to it: an extractor, a decoder.
     #[cold]
-    fn fail_in_step(&mut self, route: &Route, payload: Box<dyn std::any::Any + Send>) -> Outcome {
-        let failure = Failure::panic(route.step_name(self.at), &*payload);
-        discard(payload);
+    fn fail_in_step(&mut self, route: &Route, panic: Panic) -> Outcome {
+        let failure = panic.into_failure(route.step_name(self.at));
         self.fail_by_panic(route, failure)
     }
 }

@@ -22,13 +22,13 @@ pub use client::{Client, Pending};
 use super::seeds::seed_of_environment;
 use super::simulation::{FaultPlan, SimConfig, Simulation};
 use super::timeline::RequestTimeline;
-use crate::effect::Resource;
-use crate::effect::Sqlite;
+use crate::effect::sqlite::scripted::{ScriptedAnswer, ScriptedStatement};
+use crate::effect::{Resource, Sqlite};
 use crate::http::Method;
 use crate::limits::Limits;
 use crate::routes::BuiltRoutes;
 use crate::shard::ShardStats;
-use machine::{Machine, SetUp};
+use machine::{Machine, SetUp, SharedScript};
 
 /// A service with its shard, its databases and its network on a simulated machine.
 ///
@@ -77,6 +77,8 @@ use machine::{Machine, SetUp};
 /// where they are called from inside a step or a script.
 pub struct App {
     shared: Shared,
+    /// By resource.
+    scripts: RefCell<BTreeMap<&'static str, SharedScript>>,
     seed: u64,
 }
 
@@ -106,6 +108,7 @@ impl App {
         };
         App {
             shared: Rc::new(RefCell::new(State::SettingUp(Box::new(set_up)))),
+            scripts: RefCell::default(),
             seed,
         }
     }
@@ -151,6 +154,69 @@ impl App {
     pub fn file<D: Resource<Kind = Sqlite>>(self, _database: D, path: impl Into<PathBuf>) -> App {
         self.set_up(|set_up| set_up.file(D::NAME, path.into()));
         self
+    }
+
+    /// A script plays the database of this resource: the function answers each statement, and
+    /// nothing is opened. What it answers comes at once, or [after](ScriptedAnswer::after) a length of
+    /// virtual time.
+    ///
+    /// A later call replaces the script, also while requests are under way; the first one comes before
+    /// the first request.
+    ///
+    /// ```
+    /// use cutaway::prelude::*;
+    /// use cutaway::testing::{App, ScriptedAnswer};
+    /// use cutaway::timeline::Stage;
+    ///
+    /// resource!(pub Blog: Sqlite);
+    /// slot!(pub Count: (i64,));
+    ///
+    /// fn count(cx: &mut Cx<Writes<Count>, Uses<Blog>>) -> Step {
+    ///     cx.need(cx.on(Blog).query_one("SELECT count(*) FROM posts").into(Count))
+    /// }
+    ///
+    /// fn show(cx: &mut Cx<Reads<Count>>) -> Step {
+    ///     cx.json(&cx.get(Count).0)
+    /// }
+    ///
+    /// let routes = Routes::new()
+    ///     .resource(Blog, Sqlite::open("blog.db"))
+    ///     .get("/count", chain(count).then(show).deadline(50.millis()))
+    ///     .build()?;
+    /// let app = App::new(routes);
+    ///
+    /// app.script(Blog, |statement| match statement.sql {
+    ///     "SELECT count(*) FROM posts" => ScriptedAnswer::row((3,)).after(20.millis()),
+    ///     other => panic!("an unexpected statement: {other}"),
+    /// });
+    /// let response = app.get("/count").send();
+    /// assert_eq!(response.text(), "3");
+    /// response.timeline().assert_stages(&[(Stage::Park, 20.millis())]);
+    ///
+    /// app.script(Blog, |_| ScriptedAnswer::never());
+    /// app.get("/count").send().assert_status(Status::GATEWAY_TIMEOUT);
+    /// app.finish();
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
+    ///
+    /// # Panics
+    /// The resource was a real database already when the first request came. A panic of the script
+    /// itself is a panic of its worker, and fails that request only.
+    #[track_caller]
+    pub fn script<D: Resource<Kind = Sqlite>>(
+        &self,
+        _database: D,
+        script: impl FnMut(&ScriptedStatement<'_>) -> ScriptedAnswer + 'static,
+    ) {
+        let script: Box<dyn FnMut(&ScriptedStatement<'_>) -> ScriptedAnswer> = Box::new(script);
+        let mut scripts = self.scripts.borrow_mut();
+        if let Some(known) = scripts.get(D::NAME) {
+            *known.borrow_mut() = script;
+            return;
+        }
+        let shared: SharedScript = Rc::new(RefCell::new(script));
+        self.set_up(|set_up| set_up.script(D::NAME, Rc::clone(&shared)));
+        scripts.insert(D::NAME, shared);
     }
 
     /// A GET request.
@@ -247,7 +313,7 @@ impl App {
         match &mut *self.shared.borrow_mut() {
             State::SettingUp(set_up) => change(set_up),
             State::Running(_) | State::Finished => {
-                panic!("an app is set up before its first request")
+                panic!("an app is set up before its first request, and before its time begins")
             }
         }
     }
@@ -288,3 +354,6 @@ impl fmt::Debug for App {
 }
 
 const PATIENCE: Nanos = Nanos::from_secs(60);
+
+#[cfg(test)]
+mod tests;

@@ -42,6 +42,8 @@ use crate::effect::sqlite::{OpenError, SqliteEffects, SqliteJob};
 use crate::effect::{Settings, Sqlite};
 use crate::limits::Limits;
 use crate::routes::BuiltRoutes;
+#[cfg(test)]
+use crate::shard::Leak;
 use crate::shard::{Core, Shard, ShardStats, Turn, UnderWay};
 use crate::timeline::{Exporter, KeptRecord, Names, RecorderConfig, TraceMode};
 
@@ -321,9 +323,20 @@ impl Simulation {
     pub fn check_drained(&self) {
         assert!(self.is_drained(), "the drain has not ended");
         self.net.check_drained();
-        if let Some(left) = self.shard.left_behind() {
+        if let Some(left) = self.left_behind() {
             panic!("after the drain {left}");
         }
+    }
+
+    /// What the shard has not given back, in words; none where nothing is left.
+    pub(crate) fn left_behind(&self) -> Option<String> {
+        self.shard.left_behind()
+    }
+
+    /// Makes the shard lose something.
+    #[cfg(test)]
+    pub(crate) fn leak(&mut self, leak: Leak) {
+        self.shard.leak(leak);
     }
 
     /// Whether nothing more happens at this moment.

@@ -95,7 +95,7 @@ impl Departure {
 }
 
 /// What a request was, as far as its timeline needs to say it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Exchange<'a> {
     /// Its number on this shard.
     pub request_id: u64,
@@ -112,12 +112,30 @@ pub struct Exchange<'a> {
     /// The length of time from which it counts as slow; [`half_of`] its deadline unless its route
     /// says otherwise.
     pub slow_after: Nanos,
-    /// Its id; none where nobody has asked for it.
-    pub id: Option<&'a str>,
-    /// Why it has failed; none where it did not.
-    pub why: Option<Why<'a>>,
     /// Whether something of the program's has panicked in it.
     pub has_panicked: bool,
+    /// What else there is to tell of it.
+    pub story: &'a dyn Story,
+}
+
+/// What can be told of a request, where its timeline is kept; nobody asks of the others.
+pub trait Story {
+    /// Its id; none where nobody has asked for it.
+    fn id(&self) -> Option<&str>;
+
+    /// Why it has failed; none where it did not.
+    fn why(&self) -> Option<Why<'_>>;
+}
+
+/// Of a request without an id that has not failed.
+impl Story for () {
+    fn id(&self) -> Option<&str> {
+        None
+    }
+
+    fn why(&self) -> Option<Why<'_>> {
+        None
+    }
 }
 
 /// A failure in the program's own words.

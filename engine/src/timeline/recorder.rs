@@ -80,13 +80,23 @@ impl Recorder {
     /// # Panics
     /// In a debug build, where the marks break the law.
     pub fn fold(&mut self, timeline: &Timeline, exchange: &Exchange<'_>) -> Departure {
-        let mut departure = Departure {
+        let (mut reasons, mut kept) = (KeepReasons::NONE, None);
+        if timeline.is_on() {
+            if cfg!(debug_assertions) {
+                uphold(law(timeline.tiling()), timeline.marks());
+            }
+            reasons = self.judge(timeline, exchange);
+            if !reasons.is_empty() {
+                kept = self.kept(timeline, exchange);
+            }
+        }
+        Departure {
             sums: *timeline.stage_sums(),
             started_at: timeline.started_at(),
             charged_until: timeline.summed_until(),
             is_released: false,
             is_on: timeline.is_on(),
-            reasons: KeepReasons::NONE,
+            reasons,
             route: exchange.route,
             status: exchange.status,
             method: exchange.method,
@@ -95,18 +105,8 @@ impl Recorder {
             slow_after: exchange.slow_after,
             end_offset: 0,
             overflow_count: timeline.overflow_count(),
-            kept: None,
-        };
-        if timeline.is_on() {
-            if cfg!(debug_assertions) {
-                uphold(law(timeline.tiling()), timeline.marks());
-            }
-            self.judge(&mut departure, timeline, exchange.has_panicked);
-            if !departure.reasons.is_empty() {
-                self.keep_marks(&mut departure, timeline, exchange);
-            }
+            kept,
         }
-        departure
     }
 
     /// Ends a request that was folded: its last byte is sent, or never will be.
@@ -141,7 +141,7 @@ impl Recorder {
             .reasons
             .add(KeepReasons::CANCELLED, ending == Ending::Cancelled);
         if departure.kept.is_none() {
-            self.keep_marks(&mut departure, timeline, exchange);
+            departure.kept = self.kept(timeline, exchange);
         }
         departure.charge(timeline.stage(), at);
         departure.mark(ending.mark(), at);
@@ -154,33 +154,30 @@ impl Recorder {
     }
 
     /// The reasons that can be known once the reply is encoded.
-    fn judge(&mut self, departure: &mut Departure, timeline: &Timeline, has_panicked: bool) {
-        let reasons = &mut departure.reasons;
+    fn judge(&mut self, timeline: &Timeline, exchange: &Exchange<'_>) -> KeepReasons {
+        let until = timeline.summed_until();
+        let total = until.since(timeline.started_at());
+        let overflow_count = timeline.overflow_count();
+        self.stats.overflow_count += u64::from(overflow_count);
+        let mut reasons = KeepReasons::NONE;
         reasons.add(KeepReasons::ALL, self.mode == TraceMode::All);
-        reasons.add(KeepReasons::SERVER_ERROR, departure.status >= 500);
-        reasons.add(
-            KeepReasons::DEADLINE_MISSED,
-            timeline.summed_until() > departure.deadline,
-        );
-        reasons.add(KeepReasons::MARK_OVERFLOW, departure.overflow_count > 0);
-        reasons.add(KeepReasons::PANICKED, has_panicked);
-        let total = timeline.summed_until().since(timeline.started_at());
-        reasons.add(KeepReasons::SLOW, total > departure.slow_after);
-        self.stats.overflow_count += u64::from(departure.overflow_count);
+        reasons.add(KeepReasons::SERVER_ERROR, exchange.status >= 500);
+        reasons.add(KeepReasons::DEADLINE_MISSED, until > exchange.deadline);
+        reasons.add(KeepReasons::MARK_OVERFLOW, overflow_count > 0);
+        reasons.add(KeepReasons::PANICKED, exchange.has_panicked);
+        reasons.add(KeepReasons::SLOW, total > exchange.slow_after);
+        reasons
     }
 
-    fn keep_marks(
-        &mut self,
-        departure: &mut Departure,
-        timeline: &Timeline,
-        exchange: &Exchange<'_>,
-    ) {
-        let Some(mut record) = self.pool.pop() else {
-            return;
-        };
+    /// A record of the request's marks; none where the pool is empty.
+    ///
+    /// Out of the way of requests that are not kept.
+    #[inline(never)]
+    fn kept(&mut self, timeline: &Timeline, exchange: &Exchange<'_>) -> Option<Box<KeptRecord>> {
+        let mut record = self.pool.pop()?;
         record.fill(timeline, exchange.path);
-        record.name(exchange.id, exchange.why);
-        departure.kept = Some(record);
+        record.name(exchange.story.id(), exchange.story.why());
+        Some(record)
     }
 
     fn record(&mut self, mut departure: Departure, ending: Ending) {

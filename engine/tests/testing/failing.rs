@@ -3,13 +3,12 @@
 use std::cell::Cell;
 use std::panic::{self, AssertUnwindSafe, catch_unwind};
 use std::sync::Once;
-use std::time::Duration;
 
 use cutaway::prelude::*;
-use cutaway::testing::{self, App};
+use cutaway::testing::{self, App, ScriptedAnswer};
 use cutaway::timeline::Stage;
 
-use crate::service::{LOAD, routes};
+use crate::service::{Blog, routes};
 
 thread_local!(static IS_SILENT: Cell<bool> = const { Cell::new(false) });
 
@@ -250,10 +249,40 @@ fn a_slot_that_is_missing_or_of_no_use_is_named() {
 }
 
 #[test]
-fn the_clock_does_not_go_where_nobody_waits() {
-    // An app that is dropped without an end does nothing more.
+fn what_never_comes_keeps_an_app_from_its_end() {
     let app = App::new(routes());
-    let _ = app.get("/posts/1").start();
-    assert_eq!(app.now(), Duration::ZERO);
-    assert!(LOAD.starts_with("SELECT"));
+    app.script(Blog, |_| ScriptedAnswer::never());
+    let _stuck = app.get("/patient/7").start();
+    app.advance(1.millis());
+    check(
+        || app.finish(),
+        &[
+            "the app does not end",
+            "had to cut off",
+            "GET /patient/7 is in the stage `park`",
+        ],
+    );
+}
+
+#[test]
+fn a_database_that_was_opened_is_not_scripted_any_more() {
+    let app = App::new(routes());
+    app.get("/posts/7").send();
+    check(
+        || app.script(Blog, |_| ScriptedAnswer::none()),
+        &["set up before its first request"],
+    );
+}
+
+#[test]
+fn patience_says_where_a_request_is() {
+    let app = App::new(routes()).patience(2.secs());
+    app.script(Blog, |_| ScriptedAnswer::never());
+    check(
+        || {
+            app.get("/patient/7").send();
+        },
+        &["no response to GET /patient/7 within 2s: it is in the stage `park`"],
+    );
+    assert_eq!(app.now(), 2.secs());
 }

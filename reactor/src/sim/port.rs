@@ -123,6 +123,14 @@ impl<J: 'static> WorkerPort<J> for SimPort<J> {
         !planted::lost_resume() && !place.output.is_empty()
     }
 
+    fn stop_marked(&mut self) {
+        let mut world = self.bench.world.borrow_mut();
+        if !self.bench.place.borrow().running.is_empty() {
+            let at = world.after_latency();
+            world.plan_work(self.bench.index, at);
+        }
+    }
+
     fn is_dead(&self) -> bool {
         false
     }
@@ -160,7 +168,8 @@ impl WorkClock {
         }
     }
 
-    /// Lets the running job have worked for this length of time.
+    /// Lets the running job have worked for this length of time. [`Nanos::NEVER`] lets it work until
+    /// it is [stopped](Handler::stops).
     pub fn spend(&self, length: Nanos) {
         self.used.set(self.used.get().map(|used| used + length));
     }
@@ -217,6 +226,7 @@ struct Running<J> {
 impl<J> Worker for Bench<J> {
     fn work(&self) {
         let now = self.world.borrow().now();
+        self.stop_marked(now);
         // An event of a job that was finished early may find none that is over.
         while self.finish_first(|running| running.ends_at <= now) {}
         self.start_all();
@@ -236,9 +246,24 @@ impl<J> Worker for Bench<J> {
     fn in_flight(&self) -> usize {
         self.place.borrow().in_flight_count
     }
+
+    fn is_working(&self) -> bool {
+        !self.place.borrow().running.is_empty()
+    }
 }
 
 impl<J> Bench<J> {
+    /// Ends the running jobs that are to be stopped.
+    fn stop_marked(&self, now: Nanos) {
+        let mut borrowed = self.place.borrow_mut();
+        let place = &mut *borrowed;
+        for running in &mut place.running {
+            if running.ends_at > now && place.handler.stops(&mut running.finished.job) {
+                (running.ends_at, running.worked_until) = (now, now);
+            }
+        }
+    }
+
     fn start_all(&self) {
         while self.start_next() {}
     }
@@ -281,7 +306,9 @@ impl<J> Bench<J> {
         let mut world = self.world.borrow_mut();
         let worked_until = world.now() + used;
         let ends_at = worked_until.max(world.now() + length);
-        world.plan_work(self.index, ends_at);
+        if ends_at < Nanos::NEVER {
+            world.plan_work(self.index, ends_at);
+        }
         place.running.push(Running {
             finished: Finished { job, outcome },
             publish,

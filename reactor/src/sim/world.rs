@@ -65,6 +65,9 @@ pub(super) trait Worker {
 
     /// How many jobs it was given that the shard has not taken back.
     fn in_flight(&self) -> usize;
+
+    /// Whether it runs a job, be it one that never ends by itself.
+    fn is_working(&self) -> bool;
 }
 
 impl World {
@@ -193,6 +196,7 @@ impl World {
                 .agenda
                 .iter()
                 .all(|event| matches!(event, Event::Heartbeat(_) | Event::Timer(_)))
+            && !self.living_workers().any(|worker| worker.is_working())
     }
 
     /// The submissions still queued count as in flight: their operations are in the table.

@@ -275,7 +275,7 @@ impl<R: Ring, P: WorkerPort<Job>, C: Clock> Echo<R, P, C> {
             connection.is_sending = true;
             let buffer = SendBuffer {
                 head,
-                body: body.into(),
+                body: bytes::Bytes::from(body).into(),
                 sent_bytes: 0,
             };
             self.ring.send(socket, owner, buffer);

@@ -19,14 +19,12 @@ use std::alloc::Layout;
 use std::any::type_name;
 use std::cell::Cell;
 use std::mem;
-use std::panic::{self, AssertUnwindSafe};
 use std::ptr::NonNull;
 
-use super::discard;
 use crate::ctx::arena::Arena;
 use crate::ctx::exit::Exit;
 use crate::ctx::slot::{Slot, Store, Value};
-use crate::step::Failure;
+use crate::step::caught;
 
 /// The callbacks and the values of one request.
 #[derive(Default)]
@@ -90,10 +88,9 @@ impl Endings {
                 let seen = &*exit;
                 // SAFETY: by 2 the kind is the node's; by 1 it is initialised and, no longer linked,
                 // is not ended again; by 3 what it borrows is alive.
-                let end = || unsafe { (kind.end)(link, seen) };
-                if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(end)) {
-                    exit.note_panic(Failure::panic((kind.name)(), &*payload));
-                    discard(payload);
+                let ended = caught(|| unsafe { (kind.end)(link, seen) });
+                if let Err(panic) = ended {
+                    exit.note_panic(panic.into_failure((kind.name)()));
                 }
             }
         }

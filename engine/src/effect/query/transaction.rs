@@ -46,6 +46,7 @@ pub struct InTransaction;
 /// The result of a statement of a transaction that another statement may follow.
 #[diagnostic::on_unimplemented(
     message = "no statement of a transaction can follow one that gives rows",
+    label = "behind a statement that gives rows",
     note = "the rows of the last statement are the transaction's result: use `exec` for those before it"
 )]
 pub trait MayGoOn {}

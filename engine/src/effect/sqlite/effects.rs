@@ -212,6 +212,7 @@ impl<P: WorkerPort<SqliteJob>> SqliteEffects<P> {
         if used.is_on_its_way && used.generation == handle.generation {
             // Relaxed: the flag is all there is to see.
             used.cancelled.store(handle.generation, Ordering::Relaxed);
+            self.ports.iter_mut().for_each(P::stop_marked);
         }
     }
 

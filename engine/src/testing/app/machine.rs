@@ -1,6 +1,7 @@
 //! An app while it runs: the simulation, the clients, and which response and which timeline belong to
 //! which request.
 
+use std::cell::RefCell;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -11,6 +12,7 @@ use cutaway_scheduler::{Clock, Nanos};
 
 use super::peer::{Awaited, Peer};
 use super::scratch::Scratch;
+use crate::effect::sqlite::scripted::{Script, ScriptedAnswer, ScriptedStatement};
 use crate::limits::Limits;
 use crate::routes::BuiltRoutes;
 use crate::server::RouteNames;
@@ -34,12 +36,22 @@ pub(crate) struct SetUp {
 /// What stands behind a resource.
 pub(crate) enum Database {
     File(PathBuf),
+    Script(SharedScript),
 }
+
+/// A script that can be replaced.
+pub(crate) type SharedScript =
+    Rc<RefCell<Box<dyn FnMut(&ScriptedStatement<'_>) -> ScriptedAnswer>>>;
 
 impl SetUp {
     pub fn file(&mut self, resource: &'static str, path: PathBuf) {
         self.check(resource);
         self.databases.insert(resource, Database::File(path));
+    }
+
+    pub fn script(&mut self, resource: &'static str, script: SharedScript) {
+        self.check(resource);
+        self.databases.insert(resource, Database::Script(script));
     }
 
     #[track_caller]
@@ -93,6 +105,11 @@ impl Machine {
                     sqlite.simulate_at(&fresh, net, jobs_max)
                 }
                 Some(Database::File(path)) => sqlite.simulate_at(path, net, jobs_max),
+                Some(Database::Script(script)) => {
+                    let script = Rc::clone(script);
+                    let script = Script::new(move |statement| (script.borrow_mut())(statement));
+                    Ok(sqlite.simulate_scripted(name, &script, net, jobs_max))
+                }
             },
         );
         let simulation = opened.unwrap_or_else(|error| panic!("no database: {error}"));
@@ -205,7 +222,8 @@ impl Machine {
         let by = self.now() + END_MAX;
         self.run_until(by, |machine| machine.simulation.is_drained());
         if !self.simulation.is_drained() {
-            return Err(format!("the drain never ends; {stuck}"));
+            let left = self.simulation.left_behind().unwrap_or_default();
+            return Err(format!("the drain never ends, {left}; {stuck}"));
         }
         // What was sent last is still on its way to its client.
         let by = self.now() + END_MAX;

@@ -82,9 +82,8 @@ fn exchange(status: u16) -> Exchange<'static> {
         status,
         deadline: Nanos(100 * MILLI),
         slow_after: half_of(Nanos(100 * MILLI)),
-        id: None,
-        why: None,
         has_panicked: false,
+        story: &(),
     }
 }
 

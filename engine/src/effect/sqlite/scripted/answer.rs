@@ -99,10 +99,7 @@ impl ScriptedAnswer {
         ScriptedAnswer::of(Err(SqlError::new(kind, &message)))
     }
 
-    /// The statement runs until its deadline.
-    ///
-    /// # Panics
-    /// Its job does where it has no deadline.
+    /// The statement runs until its deadline, or until it is cancelled because its client has gone.
     pub fn never() -> ScriptedAnswer {
         ScriptedAnswer {
             delay: Nanos::NEVER,

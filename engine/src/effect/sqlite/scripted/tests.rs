@@ -298,7 +298,6 @@ fn what_was_cancelled_is_not_asked_for() {
 fn a_panic_is_its_own_jobs_only() {
     let mut stage = Stage::new(|statement| match statement.sql {
         INSERT => panic!("as the test wants it"),
-        DELETE => ScriptedAnswer::never(),
         _ => ScriptedAnswer::row((1,)),
     });
     let mut words = |sql| {
@@ -311,9 +310,25 @@ fn a_panic_is_its_own_jobs_only() {
         assert_eq!(kind, SqlErrorKind::Panicked);
         assert_eq!(message, "as the test wants it");
         assert_eq!(words(SELECT), None);
-        // It would hold its worker for ever.
-        let (kind, message) = words(DELETE).unwrap();
-        assert_eq!(kind, SqlErrorKind::Panicked);
-        assert!(message.contains("needs a deadline"), "{message}");
     });
+}
+
+#[test]
+fn what_is_cancelled_while_it_runs_comes_back_then() {
+    for answer in [ScriptedAnswer::never, || {
+        ScriptedAnswer::row((1,)).after(std::time::Duration::from_secs(3))
+    }] {
+        let mut stage = Stage::new(move |_| answer());
+        let handle = stage.start(SqlMode::Read, &[statement(SELECT, &[], 1)], Nanos::NEVER);
+        stage.net.set_horizon(Some(Nanos::from_millis(100)));
+        while stage.net.step() {}
+        assert!(stage.effects.poll().is_none());
+        assert!(!stage.net.is_quiet(), "it never ends, and yet it runs");
+        stage.effects.cancel(handle);
+        let finished = stage.wait();
+        assert_eq!(finished.result.unwrap_err().kind, SqlErrorKind::Cancelled);
+        assert!(stage.now() < Nanos::from_millis(2));
+        assert_eq!(finished.finished_at, stage.now());
+        assert_eq!(stage.effects.in_flight(), 0);
+    }
 }

@@ -75,6 +75,12 @@ fn rows_of_no_use_are_not_read() {
     assert_eq!(written.rows().len(), 1);
     assert_eq!(written.executed()[0].changed_count, 3);
     assert_eq!(shard.read_int(COUNT), 3);
+    // A row that nobody asked for can fail, and then nothing was done.
+    let insert = "INSERT INTO authors (name) VALUES ('d'), ('e')
+        RETURNING CASE name WHEN 'e' THEN abs(-9223372036854775808) END";
+    let error = shard.transact(&[take(insert, 1)]).unwrap_err();
+    assert_eq!(error.message(), "integer overflow");
+    assert_eq!(shard.read_int(COUNT), 3);
 }
 
 #[test]
