@@ -192,7 +192,7 @@ fn a_client_hears_what_became_of_it() {
     check("/transfer/1/2/5000000", 422, &too_much);
     let conflict = problem("Conflict", 409, "constraint FOREIGN KEY");
     check("/transfer/99/2/1", 409, &conflict);
-    check("/transfer/1/99/1", 404, &problem("Not Found", 404, "row "));
+    check("/transfer/1/99/1", 404, &problem("Not Found", 404, "Done"));
     check("/sums", 200, &sums(2_000_000, 1));
 
     // Rows of statements that write.
@@ -206,7 +206,7 @@ fn a_client_hears_what_became_of_it() {
         &problem("Not Found", 404, "Account "),
     );
     check("/close/3", 200, "[1]");
-    check("/close/3", 404, &problem("Not Found", 404, "row "));
+    check("/close/3", 404, &problem("Not Found", 404, "Done"));
     check("/close_if_found/3", 200, "false");
 
     check("/many/16", 200, "[2,2,2,2,2,2,2,2,2,2,2,2,2,2,2,2]");

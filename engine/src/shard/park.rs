@@ -167,7 +167,7 @@ impl<B: Backend> Core<B> {
                     Err(failure)
                 }
             },
-            Err(error) => Err(error.failure()),
+            Err(error) => Err(error.failure(slot_of(request, place))),
         };
         self.complete(ticket, place, outcome);
     }
@@ -291,6 +291,12 @@ fn missing_row(request: &Request, place: usize, buffer: &ResultBuffer) -> Option
     let effect = need.effects.get(place)?;
     let is_missing = effect.needs_row && buffer.is_empty();
     is_missing.then(|| Undecoded::NoRow.into_failure(effect.slot))
+}
+
+/// The slot that an effect fills.
+fn slot_of(request: &Request, place: usize) -> &'static str {
+    let effect = (request.context.need()).and_then(|need| need.effects.get(place));
+    effect.map_or("", |effect| effect.slot)
 }
 
 fn step_name(request: &Request, routes: &BuiltRoutes) -> &'static str {

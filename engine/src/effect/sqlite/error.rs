@@ -5,6 +5,7 @@ use std::fmt;
 use libsqlite3_sys as ffi;
 
 use super::effects::Refused;
+use crate::effect::decode::Undecoded;
 use crate::effect::row::TooLarge;
 use crate::step::{Fail, Failure};
 
@@ -96,8 +97,8 @@ impl SqlError {
         }
     }
 
-    /// What it means for its request.
-    pub(crate) fn failure(&self) -> Failure {
+    /// What it means for the request in which it leaves that slot empty.
+    pub(crate) fn failure(&self, slot: &'static str) -> Failure {
         let refused = |kind| Failure::new(kind, "constraint", self.broken_constraint());
         match self.kind {
             SqlErrorKind::Constraint(
@@ -106,7 +107,7 @@ impl SqlError {
             SqlErrorKind::Constraint(Constraint::Check | Constraint::NotNull) => {
                 refused(Fail::Unprocessable)
             }
-            SqlErrorKind::NoRow => Failure::new(Fail::NotFound, "row", ""),
+            SqlErrorKind::NoRow => Undecoded::NoRow.into_failure(slot),
             SqlErrorKind::Deadline => Failure::new(Fail::Timeout, "effect", ""),
             SqlErrorKind::Busy => Failure::new(Fail::Unavailable, "database", "busy"),
             _ => Failure::error("effect", self),

@@ -413,7 +413,7 @@ fn results_are_decoded_by_their_shape() {
     check(
         chain(one).then(show_one),
         titles(&[]),
-        r#"404 {"type":"about:blank","title":"Not Found","status":404,"detail":"Title "}"#,
+        r#"404 {"type":"about:blank","title":"Not Found","status":404,"detail":"Title"}"#,
     );
     let mut executed = ResultBuffer::default();
     executed.push_executed(Executed {

@@ -177,7 +177,10 @@ fn a_statement_that_expects_a_row_fails_without_one() {
 fn a_refusal_is_worded_as_by_sqlite() {
     let check = |constraint, which: &str, expected: &str| {
         let answer = ScriptedAnswer::constraint(constraint, which);
-        assert_eq!(answer.given.unwrap_err().failure().to_string(), expected);
+        assert_eq!(
+            answer.given.unwrap_err().failure("Post").to_string(),
+            expected
+        );
     };
     check(
         Constraint::Unique,
