@@ -228,6 +228,30 @@ fn only_what_is_slow_is_printed_unless_all_is_asked_for() {
     }
 }
 
+#[test]
+fn what_could_not_be_read_is_told_as_far_as_it_was() {
+    let scratch = Scratch::new("timelines");
+    let server = start(&scratch, "all", "1024");
+    let mut client = Client::connect(server.address);
+    client.send("nonsense\r\n\r\n");
+    assert_eq!(client.response().status, 400);
+    let mut client = Client::connect(server.address);
+    client.send("POST /plain HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n");
+    assert_eq!(client.response().status, 400);
+    drop(client);
+    let text = printed(server);
+    let unreadable = timeline(&text, "unreadable request  #");
+    assert!(unreadable[0].contains("  400  "), "{text}");
+    assert!(
+        unreadable
+            .iter()
+            .any(|line| line.contains("refused: request ")),
+        "{text}"
+    );
+    let half_read = timeline(&text, "POST /plain  #");
+    assert!(half_read[0].contains("  400  "), "{text}");
+}
+
 /// The lines of a server, read by a thread of their own from the first call on.
 fn lines_of(stderr: ChildStderr) -> Receiver<String> {
     let (sender, lines) = mpsc::channel();

@@ -203,7 +203,7 @@ impl<B: Backend> Core<B> {
         self.reuse_upload(upload);
     }
 
-    fn reuse_upload(&mut self, mut upload: Box<Upload>) {
+    pub(super) fn reuse_upload(&mut self, mut upload: Box<Upload>) {
         upload.forget_content();
         self.spare_uploads.push(upload);
     }
@@ -220,7 +220,12 @@ impl<B: Backend> Core<B> {
 
     /// A request has arrived: gives it a slot, finds its route, admits it, makes it ready; or answers it
     /// with why it is refused.
-    fn dispatch(&mut self, ticket: Ticket, arrived: &Arrived<'_>, refused: Option<Failure>) {
+    pub(super) fn dispatch(
+        &mut self,
+        ticket: Ticket,
+        arrived: &Arrived<'_>,
+        refused: Option<Failure>,
+    ) {
         let Arrived {
             head,
             head_bytes,
@@ -278,9 +283,12 @@ impl<B: Backend> Core<B> {
         let route = routes.route(index);
         request.route = Some(index);
         request.class = route.class();
-        let within = route.deadline(routes.classes()).unwrap_or(Nanos::NEVER);
-        request.deadline = complete_at + within;
-        request.slow_after = route.slow_after(routes.classes()).unwrap_or(Nanos::NEVER);
+        // What is refused was never begun, so it cannot be late with it.
+        if refused.is_none() {
+            let within = route.deadline(routes.classes()).unwrap_or(Nanos::NEVER);
+            request.deadline = complete_at + within;
+            request.slow_after = route.slow_after(routes.classes()).unwrap_or(Nanos::NEVER);
+        }
         let parts = RequestParts {
             method: head.method,
             target: head.target,

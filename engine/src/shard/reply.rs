@@ -12,6 +12,7 @@ use super::connection::{Close, Connection, Ending, HeldReply, Reply};
 use super::core::Core;
 use super::request::{Phase, Request};
 use super::spare::SpareBuffers;
+use super::upload::Extent;
 use crate::error;
 use crate::http::encode::{self, ConnectionField, FieldName, FieldValue, ResponseHead};
 use crate::http::{Method, Refusal, Status, Version};
@@ -209,9 +210,13 @@ impl<B: Backend> Core<B> {
         };
         connection.has_last_request = true;
         connection.refused = Some(reason);
-        connection.upload = None;
         connection.inbox.clear();
         let first_byte_at = connection.first_byte_at.take().unwrap_or(self.reading);
+        if let Some(upload) = connection.upload.take() {
+            // Only its content went wrong: whose it is can be told.
+            self.dispatch(ticket, &upload.arrived(Extent::Part), Some(failure));
+            return self.reuse_upload(upload);
+        }
         let Some(mut request) = self.vacant_request(ticket) else {
             self.refuse_preformatted(ticket, Method::Get, Version::Http11);
             return;
@@ -364,7 +369,7 @@ fn write_response(
     response: &ResponseView<'_>,
     date: &[u8; 29],
     connection: ConnectionField,
-    method: Method,
+    method: Option<Method>,
     extra: &Extra<'_>,
 ) -> Option<Payload> {
     let body = response.body();
@@ -396,7 +401,7 @@ fn write_response(
     }
     encode::end(out);
     // A HEAD's answer has the fields of the GET and no content (RFC 9110 section 9.3.2).
-    if method == Method::Head || response.status().is_bodyless() {
+    if method == Some(Method::Head) || response.status().is_bodyless() {
         return None;
     }
     match body {

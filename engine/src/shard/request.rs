@@ -44,7 +44,8 @@ pub(super) struct Request {
     pub deadline: Nanos,
     /// How long it may take before it counts as slow.
     pub slow_after: Nanos,
-    pub method: Method,
+    /// None where it could not be read.
+    pub method: Option<Method>,
     pub version: Version,
     pub keep_alive: bool,
     pub sequence: u64,
@@ -68,7 +69,7 @@ impl Request {
             class: ClassId::STANDARD,
             deadline: Nanos::NEVER,
             slow_after: Nanos::NEVER,
-            method: Method::Get,
+            method: None,
             version: Version::Http11,
             keep_alive: false,
             sequence: 0,
@@ -88,7 +89,7 @@ impl Request {
         is_traced: bool,
     ) {
         self.forget(connection, sequence, arrival.first_byte_at, is_traced);
-        self.method = head.method;
+        self.method = Some(head.method);
         self.version = head.version;
         self.keep_alive = head.keep_alive;
         self.path.extend_from_slice(head.path.of(head_bytes));
@@ -112,7 +113,7 @@ impl Request {
         is_traced: bool,
     ) {
         self.forget(connection, sequence, first_byte_at, is_traced);
-        self.method = Method::Get;
+        self.method = None;
         self.version = Version::Http11;
         self.keep_alive = false;
     }
@@ -162,7 +163,7 @@ impl Request {
     pub fn exchange(&self, status: u16) -> Exchange<'_> {
         Exchange {
             request_id: self.sequence,
-            method: self.method.name(),
+            method: self.method.map_or("", Method::name),
             path: &self.path,
             route: self.route,
             status,

@@ -99,7 +99,7 @@ impl Departure {
 pub struct Exchange<'a> {
     /// Its number on this shard.
     pub request_id: u64,
-    /// Its method, as it stood in the request.
+    /// Its method, as it stood in the request; empty where it could not be read.
     pub method: &'static str,
     /// Its path, raw.
     pub path: &'a [u8],

@@ -14,7 +14,7 @@ pub struct KeptRecord {
     pub shard: u16,
     /// Its number on that shard.
     pub request_id: u64,
-    /// Its method.
+    /// Its method; empty where it could not be read.
     pub method: &'static str,
     /// Its route; none where none was found.
     pub route: Option<u16>,

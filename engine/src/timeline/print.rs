@@ -83,13 +83,13 @@ impl Page<'_> {
 
     fn write_title(&mut self) -> fmt::Result {
         let record = self.record;
-        let method = if record.method.is_empty() {
-            "-"
+        self.out.push_str(self.paint.bold());
+        if record.method.is_empty() {
+            self.out.push_str("unreadable request");
         } else {
-            record.method
-        };
-        write!(self.out, "{}{method} ", self.paint.bold())?;
-        self.write_target()?;
+            write!(self.out, "{} ", record.method)?;
+            self.write_target()?;
+        }
         let total = Length(record.total_ns());
         write!(
             self.out,
