@@ -202,7 +202,7 @@ fn a_client_hears_what_became_of_it() {
     check(
         "/rename/9/Nobody",
         404,
-        &problem("Not Found", 404, "Account "),
+        &problem("Not Found", 404, "Account"),
     );
     check("/close/3", 200, "[1]");
     check("/close/3", 404, &problem("Not Found", 404, "Done"));
