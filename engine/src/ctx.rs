@@ -41,7 +41,7 @@ pub use slot::{Borrowed, Borrows, FromSteps, Origin, Owned, Slot, SlotMeta, Stor
 pub use view::Cx;
 
 pub(crate) use frame::{
-    Access, FRAME_BYTES_MAX, Filler, Frame, Lent, Marks, NeedFault, Plan, PlanBuilder, PlanRefusal,
+    Access, FRAME_BYTES_MAX, Filler, Frame, Marks, NeedFault, Plan, PlanBuilder, PlanRefusal,
     SLOTS_MAX, Target, Window,
 };
 
@@ -210,7 +210,7 @@ impl Context {
     }
 
     /// Ends the request, whatever became of it: its [`exit`](Context::exit), where it has had none;
-    /// hands its result buffers back, and forgets the rest. Does nothing where there is no request.
+    /// hands its result buffers back, the latest first, and forgets the rest. Does nothing where there is no request.
     pub fn end(&mut self, recycle: impl FnMut(ResultBuffer)) {
         self.frame.end(recycle);
         self.failure = None;

@@ -17,7 +17,7 @@ mod timer;
 use std::any::TypeId;
 
 pub use ask::{Ask, DecodeList, Effect};
-pub use decode::{Answer, Decode, FromRow, Undecoded};
+pub use decode::{Answer, Answers, Decode, FromRow, Undecoded};
 pub use query::{Query, SqlValue, SqliteHandle, Transaction};
 pub use record::{EffectRecord, EffectResult, Operation, SqlMode, SqlStatement};
 pub use row::{

@@ -20,6 +20,7 @@ use std::cell::Cell;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
 
 use cutaway::TraceMode;
 use cutaway::effect::sqlite::memory;
@@ -158,6 +159,8 @@ resource!(pub Notes: Sqlite);
 slot!(pub NoteId: i64 = path "id");
 slot!(pub Note<'r>: Option<(i64, &'r str)>);
 slot!(pub Large: Option<(i64,)>);
+slot!(pub Absent: Option<(i64,)>);
+slot!(pub Bodies<'r>: &'r [(&'r str,)]);
 slot!(pub NewPost<'r>: Post<'r> = body json);
 slot!(pub Form<'r>: FormPost<'r> = body form);
 slot!(pub Search<'r>: &'r str = query "q");
@@ -184,6 +187,35 @@ fn load_first(cx: &mut Cx<Reads<NoteId>, Writes<Note>, Uses<Notes>>) -> Step {
         .on(Notes)
         .query_opt("SELECT id, body FROM notes WHERE id IS ?1");
     cx.need(query.bind(id).into(Note))
+}
+
+/// Two effects at once, a continuation that asks for a list, and one that waits for a timer.
+fn load_several(cx: &mut Cx<Reads<NoteId>, Writes<Several>, Uses<Notes>>) -> Step {
+    let id = *cx.get(NoteId);
+    let note = (cx.on(Notes)).query_opt("SELECT id, body FROM notes WHERE id = ?1");
+    let absent = cx.on(Notes).query_one("SELECT id FROM notes WHERE id = 0");
+    cx.need((note.bind(id).into(Note), absent.optional().into(Absent)).then(load_list))
+}
+
+type Several = (Note, Absent, Bodies);
+
+fn load_list(cx: &mut Cx<Writes<Bodies>, Uses<Notes>>) -> Step {
+    let notes = cx.on(Notes);
+    let body = |id: i64| {
+        notes
+            .query_one("SELECT body FROM notes WHERE id = ?1")
+            .bind(id)
+    };
+    let bodies = all([3, 1, 2].map(body)).in_order().into(Bodies);
+    cx.need(bodies.then(|cx: &mut Cx| cx.need(cx.timer(Duration::ZERO))))
+}
+
+/// The loser's job is on its way for a while after its request was answered.
+fn race(cx: &mut Cx<Reads<NoteId>, Writes<Note>, Uses<Notes>>) -> Step {
+    let id = *cx.get(NoteId);
+    let note = || (cx.on(Notes)).query_opt("SELECT id, body FROM notes WHERE id = ?1");
+    let racing = first([note().bind(id), note().bind(id)]);
+    cx.need(racing.into(Note))
 }
 
 /// Computes for some tenths of a second.
@@ -378,6 +410,11 @@ fn a_warm_request_allocates_nothing() {
             "/first/{id}",
             chain(load_first).then(show).deadline(patient),
         )
+        .get(
+            "/several/{id}",
+            chain(load_several).then(show).deadline(patient),
+        )
+        .get("/race/{id}", chain(race).then(show).deadline(patient))
         .get("/slow", chain(load_slow).then(show_large).deadline(patient))
         .post("/posts", chain(take).deadline(patient))
         .post("/form", chain(take_form).deadline(patient))
@@ -410,6 +447,8 @@ fn a_warm_request_allocates_nothing() {
         ("/notes/2", 1, 1),
         ("/notes/2", 8, 1),
         ("/notes/2", 4, 16),
+        ("/several/2", 4, 2),
+        ("/race/2", 4, 2),
     ] {
         let name = format!("{target}, {connections} connections, {depth} at once");
         let load = Load::new(server.address, target, connections, depth);

@@ -91,15 +91,15 @@ impl Source {
 #[derive(Clone, Copy, Debug)]
 pub struct Extract {
     pub(crate) source: Source,
-    pub(crate) access: fn(&mut PlanBuilder) -> Access,
-    pub(crate) run: fn(&Frame, &Access) -> Result<(), Failure>,
+    pub(crate) access: fn(&mut PlanBuilder) -> Access<'static>,
+    pub(crate) run: fn(&Frame, &Access<'_>) -> Result<(), Failure>,
 }
 
 /// The clauses of an extractor: it writes its one slot.
 type Only<S> = (Writes<S>, (), ());
 
 /// Fills the slot where it is empty.
-fn fill<S: Extracted>(frame: &Frame, access: &Access) -> Result<(), Failure> {
+fn fill<S: Extracted>(frame: &Frame, access: &Access<'_>) -> Result<(), Failure> {
     frame.enter::<Only<S>, _>(access, |window| {
         if window.has::<S, _>() {
             return Ok(());

@@ -1,6 +1,7 @@
 //! From a result to the value of a slot. Runs on the shard; the value borrows from the result.
 
 use std::mem;
+use std::slice;
 
 use bumpalo::collections::Vec as ArenaVec;
 use cutaway_scheduler::Nanos;
@@ -37,6 +38,30 @@ impl<'r> Answer<'r> {
         }
     }
 }
+
+/// What several effects gave, in their order; none for one that has failed and was optional.
+#[derive(Clone, Debug)]
+pub struct Answers<'r>(slice::Iter<'r, Option<EffectResult>>);
+
+impl<'r> Answers<'r> {
+    pub(crate) fn of(results: &'r [Option<EffectResult>]) -> Answers<'r> {
+        Answers(results.iter())
+    }
+}
+
+impl<'r> Iterator for Answers<'r> {
+    type Item = Option<Answer<'r>>;
+
+    fn next(&mut self) -> Option<Option<Answer<'r>>> {
+        self.0.next().map(|result| result.as_ref().map(Answer::of))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.0.size_hint()
+    }
+}
+
+impl ExactSizeIterator for Answers<'_> {}
 
 /// A value that is read from a row. Tuples of columns are such values.
 ///

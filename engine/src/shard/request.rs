@@ -65,7 +65,7 @@ impl Request {
             route: None,
             underway: Underway::new(),
             needs_count: 0,
-            lenders: Vec::new(),
+            lenders: Vec::with_capacity(LENDERS_KEPT),
             class: ClassId::STANDARD,
             deadline: Nanos::NEVER,
             slow_after: Nanos::NEVER,
@@ -151,9 +151,9 @@ impl Request {
 
     /// Ends its context and gives each result buffer back to the resource it came from.
     pub fn end_context(&mut self, mut recycle: impl FnMut(u16, ResultBuffer)) {
-        let mut lenders = self.lenders.drain(..);
+        let lenders = &mut self.lenders;
         self.context.end(|buffer| {
-            if let Some(resource) = lenders.next() {
+            if let Some(resource) = lenders.pop() {
                 recycle(resource, buffer);
             }
         });
@@ -187,3 +187,6 @@ impl Story for Context {
         })
     }
 }
+
+/// Room for so many lenders before a request's list of them grows; it keeps what it has grown to.
+const LENDERS_KEPT: usize = 4;

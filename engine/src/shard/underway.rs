@@ -3,7 +3,7 @@
 //! One is kept in every request's slot and used again, so that a need allocates nothing once its slot
 //! has seen as many effects before.
 
-use cutaway_reactor::{JoinState, Verdict, WorkerPort};
+use cutaway_reactor::{Join, JoinState, Verdict, WorkerPort};
 use cutaway_scheduler::{Nanos, TimerKey, Wheel};
 
 use super::core::TimerItem;
@@ -52,9 +52,9 @@ pub(super) struct Given {
 impl Underway {
     /// Nothing.
     pub fn new() -> Underway {
-        let (join, _) = JoinState::begin(cutaway_reactor::Join::All, []);
+        let (join, _) = JoinState::begin(Join::All, []);
         Underway {
-            effects: Vec::new(),
+            effects: Vec::with_capacity(EFFECTS_KEPT),
             join,
             order: Order::Parallel,
             is_optional: false,
@@ -77,7 +77,7 @@ impl Underway {
         self.begun_count = 0;
         self.failed = None;
         // In a race for a success, a failure is no more than a loss.
-        let may_lose = need.join == cutaway_reactor::Join::FirstSuccess;
+        let may_lose = need.join == Join::FirstSuccess;
         let is_required = need.effects.iter().map(|it| it.is_required && !may_lose);
         let (join, verdict) = JoinState::begin(need.join, is_required);
         self.join = join;
@@ -274,3 +274,6 @@ impl Effect {
         }
     }
 }
+
+/// Room for so many effects before a request's list of them grows; it keeps what it has grown to.
+const EFFECTS_KEPT: usize = 4;

@@ -35,6 +35,8 @@ pub struct Expected {
 enum Content {
     Exactly(Vec<u8>),
     BeginsWith(Vec<u8>),
+    /// One of these: what an optional effect has given, or none.
+    Either([Vec<u8>; 2]),
     Problem,
 }
 
@@ -83,6 +85,7 @@ impl Expected {
             match &self.content {
                 Content::Exactly(content) => reply.content == *content,
                 Content::BeginsWith(content) => reply.content.starts_with(content),
+                Content::Either(contents) => contents.contains(&reply.content),
                 Content::Problem => is_problem(reply),
             }
         };
@@ -156,6 +159,9 @@ impl Author<'_> {
 
     fn wish(&mut self) -> (&'static str, String, Option<Vec<u8>>, Expected) {
         use Content::{BeginsWith, Exactly, Problem};
+        if self.choices.per_mille(180) {
+            return self.need();
+        }
         let choices = &mut *self.choices;
         let get = |target: &str, expected| ("GET", target.to_owned(), None, expected);
         let text = |text: &str| Exactly(text.as_bytes().to_vec());
@@ -261,6 +267,49 @@ impl Author<'_> {
                 )
             }
         }
+    }
+
+    /// What needs effects in one of the ways there are.
+    fn need(&mut self) -> (&'static str, String, Option<Vec<u8>>, Expected) {
+        use Content::{Either, Exactly, Problem};
+        let choices = &mut *self.choices;
+        let id = choices.within(1, 140);
+        let is_there = id <= 100;
+        let text = |text: &str| Exactly(text.as_bytes().to_vec());
+        let either = |one: &str, other: &str| Either([one, other].map(|it| it.as_bytes().to_vec()));
+        let with_title = |title: &str| text(&format!("[{title},[100]]"));
+        let title = format!("[\"Post number {id}\"]");
+        let (target, status, content) = match choices.below(9) {
+            0 if is_there => ("parallel", 200, with_title(&title)),
+            0 => ("parallel", 200, with_title("null")),
+            1 => {
+                let expected = Expected::new(200, text("[1]"), AT_WORKER);
+                return ("POST", "/needs/in-order".into(), None, expected);
+            }
+            2 => ("lenient", 200, either("[[100],null]", "[[100],[3000]]")),
+            3 => {
+                let doubled: Vec<String> = (0..id % 7).map(|n| format!("[{}]", 2 * n)).collect();
+                ("list", 200, text(&format!("[{}]", doubled.join(","))))
+            }
+            4 if is_there => ("race", 200, text(&format!("[{id}]"))),
+            4 => ("race", 404, Problem),
+            // A disk that fails is a reason for the substitute, too.
+            5 if is_there => ("fallback", 200, either(&format!("[{id}]"), "[-1]")),
+            5 => ("fallback", 200, text("[-1]")),
+            6 => {
+                let expected = Expected::new(200, either("[100]", "null"), AT_WORKER);
+                return ("GET", "/needs/either".into(), None, expected);
+            }
+            7 if is_there => ("continued", 200, with_title(&title)),
+            7 => ("continued", 404, Problem),
+            _ => {
+                let target = format!("/needs/pause/{}", choices.below(3_000));
+                let expected = Expected::new(200, text("true"), IN_QUEUE);
+                return ("GET", target, None, expected);
+            }
+        };
+        let expected = Expected::new(status, content, AT_WORKER);
+        ("GET", format!("/needs/{target}/{id}"), None, expected)
     }
 
     /// Content by its length or in chunks, sometimes only sent once it is asked for.

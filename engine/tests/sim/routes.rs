@@ -9,6 +9,8 @@ use cutaway::BuiltRoutes;
 use cutaway::prelude::*;
 use cutaway_scheduler::{ManualClock, Nanos};
 
+use crate::needs;
+
 resource!(pub Blog: Sqlite);
 slot!(pub UserId: u64 = path "id");
 slot!(pub PostNumber: u64 = path "post");
@@ -211,6 +213,8 @@ const SCHEMA: &str = "
         WHERE NOT EXISTS (SELECT 1 FROM posts);
     CREATE TABLE IF NOT EXISTS notes (id INTEGER PRIMARY KEY, text TEXT NOT NULL);
     DELETE FROM notes;
+    CREATE TABLE IF NOT EXISTS visits (id INTEGER PRIMARY KEY);
+    DELETE FROM visits;
 ";
 
 /// A directory for one thread's database, in memory where the machine has such a place. Every run
@@ -235,6 +239,7 @@ impl Home {
         let database = Sqlite::open(directory.join("blog.db")).schema(SCHEMA);
         let routes = Routes::new()
             .resource(Blog, database)
+            .mount("/needs", needs::routes())
             .get("/plaintext", chain(plaintext).class(Interactive))
             .get("/json", chain(json).class(Interactive))
             .get(
