@@ -15,16 +15,15 @@
 //! 11. [Testing](testing): steps by themselves, services in virtual time.
 //! 12. [Running a server](serving): shards, signals, the drain.
 //!
-//! Each page ends with its bounds: how much there may be of something, in which unit, and what
-//! happens beyond it. The repository's `engine/examples` has a numbered program for most of them, and
-//! `blog`, a whole service.
+//! Each page says what is bounded, by how much, and what happens beyond it. The repository's
+//! `engine/examples` has a numbered program for most of them, and `blog`, a whole service.
 //!
 //! # For those who know axum
 //!
 //! | axum | here |
 //! |---|---|
-//! | `async fn handler(..)` | one or several [steps](steps): plain functions; where a handler would `.await`, a step ends with `cx.need(..)` and the next one goes on |
-//! | `Path`, `Query`, `HeaderMap`, `Json` as arguments | slots with a source: `slot!(Id: i64 = path "id")`, in the step's `Reads`. See [extractors](extractors) |
+//! | `async fn handler(..)` | one or several [steps]: plain functions; where a handler would `.await`, a step ends with `cx.need(..)` and the next one goes on |
+//! | `Path`, `Query`, `HeaderMap`, `Json` as arguments | slots with a source: `slot!(Id: i64 = path "id")`, in the step's `Reads`. See [extractors] |
 //! | `State`, `Extension` | a [resource](sqlite) in `Uses`; a value that was known at the start is captured by the step. What one part of a request leaves for the next is a [slot](slots) |
 //! | `Router::route`, `nest`, `fallback` | [`Routes`](crate::Routes)`::get`, `mount`, `fallback` |
 //! | `layer`, `middleware::from_fn` | a [`before` chain](chains), typed: what it writes the routes behind it may read |
@@ -33,7 +32,7 @@
 //! | `tokio::join!` | `cx.need((a.into(A), b.into(B)))` |
 //! | `tokio::select!` between two sources | `cx.need(first([a, b]).into(One))` |
 //! | `TimeoutLayer` | a [deadline](deadlines), which every request has |
-//! | `TraceLayer` | [timelines](timelines), which every request has |
+//! | `TraceLayer` | [timelines], which every request has |
 //! | `spawn_blocking` around a database | an [effect](effects); workers are the engine's |
 //! | `oneshot` in tests | [`testing::App`](crate::testing::App): with virtual time |
 //! | `axum::serve(..).with_graceful_shutdown(..)` | [`Engine::run`](crate::Engine::run), which drains by itself |
@@ -44,8 +43,9 @@
 
 macro_rules! pages {
     ($($name:ident)+) => {$(
-        #[doc = include_str!(concat!("../docs/guide/", stringify!($name), ".md"))]
-        pub mod $name {}
+        pub mod $name {
+            #![doc = include_str!(concat!("../docs/guide/", stringify!($name), ".md"))]
+        }
     )+};
 }
 
