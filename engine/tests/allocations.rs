@@ -162,6 +162,8 @@ slot!(pub Large: Option<(i64,)>);
 slot!(pub Absent: Option<(i64,)>);
 slot!(pub Bodies<'r>: &'r [(&'r str,)]);
 slot!(pub NewPost<'r>: Post<'r> = body json);
+slot!(pub TakenPost<'r>: Post<'r>);
+slot!(pub Tally: Tallied);
 slot!(pub Form<'r>: FormPost<'r> = body form);
 slot!(pub Search<'r>: &'r str = query "q");
 slot!(pub Accept<'r>: &'r str = header "accept" or "*/*");
@@ -250,6 +252,37 @@ fn take(cx: &mut Cx<Reads<(NewPost, Search, Accept)>>) -> Step {
         stars,
     ];
     cx.json(&lengths)
+}
+
+/// As [`take`], of content that comes while the request runs; what is folded is not kept.
+fn take_meanwhile(cx: &mut Cx<Writes<TakenPost>, Uses<Body>>) -> Step {
+    cx.need(cx.body().json().into(TakenPost))
+}
+
+fn show_taken(cx: &mut Cx<Reads<TakenPost>>) -> Step {
+    let post = cx.get(TakenPost);
+    cx.json(&(post.title, post.stars, post.author.name))
+}
+
+fn tally(cx: &mut Cx<Writes<Tally>, Uses<Body>>) -> Step {
+    let add = |tally: &mut Tallied, piece: &[u8]| {
+        tally.0 += piece.len() as u64;
+        Ok(())
+    };
+    cx.need(cx.body().fold(Tallied(0), add).into(Tally))
+}
+
+fn show_tally(cx: &mut Cx<Reads<Tally>>) -> Step {
+    cx.json(&cx.get(Tally).0)
+}
+
+/// Has something to drop, as what is folded may have.
+pub struct Tallied(u64);
+
+impl Drop for Tallied {
+    fn drop(&mut self) {
+        std::hint::black_box(self.0);
+    }
 }
 
 fn take_form(cx: &mut Cx<Reads<Form>>) -> Step {
@@ -417,6 +450,11 @@ fn a_warm_request_allocates_nothing() {
         .get("/race/{id}", chain(race).then(show).deadline(patient))
         .get("/slow", chain(load_slow).then(show_large).deadline(patient))
         .post("/posts", chain(take).deadline(patient))
+        .post(
+            "/taken",
+            chain(take_meanwhile).then(show_taken).deadline(patient),
+        )
+        .post("/tally", chain(tally).then(show_tally).deadline(patient))
         .post("/form", chain(take_form).deadline(patient))
         .get("/boxed", chain(plain_boxed).deadline(patient))
         .get(
@@ -464,6 +502,15 @@ fn a_warm_request_allocates_nothing() {
                 r#"{"title": "A title", "author": {"name": "Ann"}, "stars": 5}"#,
             ),
         ),
+        (
+            "a JSON document that is taken meanwhile",
+            post(
+                "/taken",
+                "application/json",
+                r#"{"title": "A title", "author": {"name": "Ann"}, "stars": 5}"#,
+            ),
+        ),
+        ("a fold", post("/tally", "text/plain", "one two three")),
         (
             "a form",
             post(
