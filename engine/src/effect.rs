@@ -93,6 +93,11 @@ impl ResourceMeta {
             name: D::NAME,
         }
     }
+
+    /// Whether it is the content of the request, which every engine has.
+    pub(crate) fn is_body(&self) -> bool {
+        self.id == TypeId::of::<Body>()
+    }
 }
 
 mod sealed {

@@ -427,6 +427,29 @@ fn widen(address: SocketAddr) {
     assert!(slow.read(&mut answer).unwrap() > 0);
 }
 
+/// Lets content of more requests wait at once than any load below has: each keeps what it is.
+fn widen_contents(address: SocketAddr) {
+    let content = format!(
+        r#"{{"title": "{}", "author": {{"name": ""}}, "stars": 5}}"#,
+        "a".repeat(500)
+    );
+    let request = post("/taken", "application/json", &content);
+    let (begin, rest) = request.split_at(request.len() - 10);
+    let mut streams: Vec<TcpStream> = (0..16)
+        .map(|_| TcpStream::connect(address).unwrap())
+        .collect();
+    for stream in &mut streams {
+        stream.write_all(begin.as_bytes()).unwrap();
+    }
+    // What the shard answers now it reads behind all of these.
+    Load::new(address, "/plain", 1, 1).run(10);
+    for stream in &mut streams {
+        stream.write_all(rest.as_bytes()).unwrap();
+        let mut answer = [0; 4096];
+        assert!(stream.read(&mut answer).unwrap() > 0);
+    }
+}
+
 #[test]
 fn a_warm_request_allocates_nothing() {
     let scratch = Scratch::new("allocations");
@@ -478,6 +501,7 @@ fn a_warm_request_allocates_nothing() {
     );
 
     widen(server.address);
+    widen_contents(server.address);
     for (target, connections, depth) in [
         ("/plain", 1, 1),
         ("/plain", 8, 1),

@@ -412,7 +412,8 @@ impl<'r, C> Window<'r, C> {
         unsafe { begun.request.cast::<Request<'r>>().as_ref() }
     }
 
-    /// The request alone, without a slot or a resource of it.
+    /// The request alone, without a slot or a resource of it: `()` is no clauses, so nothing reads the
+    /// access.
     #[inline]
     pub(crate) fn bare(&self) -> Window<'r, ()> {
         Window {

@@ -31,6 +31,9 @@ use crate::effect::{Body, BodyHandle, Kind, Resource, ResourceIndex};
 /// ```
 ///
 /// In a crate with `#![deny(rust_2018_idioms)]` the lifetime must be spelled: `Cx<'_, Reads<Id>>`.
+///
+/// Clippy finds clauses with several slots complex: `type-complexity-threshold = 1000` in a crate's
+/// `clippy.toml` tells it that they are what a reader looks for.
 pub struct Cx<'r, A = (), B = (), C = ()> {
     pub(crate) window: Window<'r, (A, B, C)>,
 }

@@ -7,7 +7,7 @@ use bumpalo::collections::Vec as ArenaVec;
 use cutaway_scheduler::Nanos;
 
 use super::body::Fold;
-use super::record::{EffectRecord, EffectResult};
+use super::record::{EffectRecord, EffectResult, Operation};
 use super::row::{Columns, DecodeError, Executed, FromColumn, Row, Rows};
 use crate::ctx::Arena;
 use crate::step::{Fail, Failure};
@@ -28,7 +28,7 @@ pub struct Answer<'r> {
 }
 
 impl<'r> Answer<'r> {
-    pub(crate) fn of(result: &'r EffectResult, effect: &EffectRecord<'r>) -> Answer<'r> {
+    pub(crate) fn of(result: &'r EffectResult, operation: Operation<'r>) -> Answer<'r> {
         let nothing = Answer {
             rows: Rows::none(),
             executed: &[],
@@ -36,24 +36,22 @@ impl<'r> Answer<'r> {
             content: &[],
             fold: None,
         };
-        match result {
-            EffectResult::Rows(buffer) => Answer {
+        match (result, operation) {
+            (EffectResult::Rows(buffer), _) => Answer {
                 rows: buffer.rows(),
                 executed: buffer.executed(),
                 ..nothing
             },
-            EffectResult::Elapsed(elapsed) => Answer {
+            (EffectResult::Elapsed(elapsed), _) => Answer {
                 elapsed: *elapsed,
                 ..nothing
             },
-            EffectResult::Content(buffer) => Answer {
+            (EffectResult::Content(buffer), _) => Answer {
                 content: buffer.content(),
                 ..nothing
             },
-            EffectResult::Folded => Answer {
-                fold: effect.fold(),
-                ..nothing
-            },
+            (EffectResult::Folded, Operation::Body { fold, .. }) => Answer { fold, ..nothing },
+            (EffectResult::Folded, _) => nothing,
         }
     }
 }
@@ -66,11 +64,15 @@ pub struct Answers<'r> {
 }
 
 impl<'r> Answers<'r> {
-    /// Those of these effects.
+    /// The results of these effects, place by place.
     pub(crate) fn of(
         results: &'r [Option<EffectResult>],
         effects: &'r [EffectRecord<'r>],
     ) -> Answers<'r> {
+        debug_assert!(
+            results.len() == effects.len(),
+            "each effect has a result or none"
+        );
         Answers {
             results: results.iter(),
             effects: effects.iter(),
@@ -83,7 +85,7 @@ impl<'r> Iterator for Answers<'r> {
 
     fn next(&mut self) -> Option<Option<Answer<'r>>> {
         let (result, effect) = (self.results.next()?, self.effects.next()?);
-        Some(result.as_ref().map(|result| Answer::of(result, effect)))
+        Some((result.as_ref()).map(|result| Answer::of(result, effect.operation)))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {

@@ -12,8 +12,8 @@ pub use tested::Tested;
 
 use super::content;
 use crate::ctx::{Arena, Clauses, Context, Cx, Frame, Owned, Plan, Slot, SlotMeta, Value, Writes};
+use crate::effect::ResourceMeta;
 use crate::effect::sqlite::scripted::{Script, ScriptedAnswer, ScriptedStatement};
-use crate::effect::{EffectRecord, Operation, ResourceMeta};
 use crate::http::Method;
 use crate::response::problem;
 use crate::route::table::param_names;
@@ -276,8 +276,7 @@ impl Test {
     }
 
     /// Runs the step. Where it asks for effects and all of them are [answered](Test::answer), they
-    /// complete, and its continuation runs, if it named one. An effect that takes the request's content
-    /// gets what the test has given.
+    /// complete, and its continuation runs, if it named one.
     ///
     /// # Panics
     /// A slot that the step reads was not put, or one was put that it does not read.
@@ -370,25 +369,20 @@ impl Test {
             go,
         };
         let mut outcome = context.run(&route, &mut observer);
-        let mut play = None;
-        let mut fields = self.fields.iter();
-        let content_type = fields.find(|(name, _)| name.eq_ignore_ascii_case("content-type"));
-        let mut content = Content {
-            content_type: content_type.map(|(_, value)| value.as_str()),
-            bytes: &self.body,
-            is_taken: false,
+        let content = Content {
+            media_type: (self.fields.iter())
+                .find(|(name, _)| name.eq_ignore_ascii_case("content-type"))
+                .map(|(_, value)| value.clone().into_bytes()),
+            bytes: self.body,
         };
+        // The content of a whole chain is there without a script.
+        let plays = has_answers || go == Go::On && resources.iter().any(ResourceMeta::is_body);
+        let mut play = plays.then(|| Play::new(&resources, &script, content));
         while outcome == Outcome::Need
+            && let Some(play) = &mut play
             && let Some(need) = context.need()
         {
-            // The test has the content, so whoever takes it is answered.
-            let takes =
-                |effect: &EffectRecord<'_>| matches!(effect.operation, Operation::Body { .. });
-            if !has_answers && !need.effects.iter().any(takes) {
-                break;
-            }
-            let play = play.get_or_insert_with(|| Play::new(&resources, &script));
-            match play.play(&need, &mut content, route.step_name(context.step())) {
+            match play.play(&need, route.step_name(context.step())) {
                 Played::Results(results) => {
                     outcome = context.resume(&route, results, &mut observer);
                 }

@@ -211,7 +211,7 @@ fn lists_come_in_pages_newest_first() {
 /// request may.
 #[test]
 fn the_longest_page_there_can_be_is_answered() {
-    let scratch = Scratch::new("blog");
+    let scratch = Scratch::in_memory("blog");
     let mut site = SimulatedSite::new(&scratch, 1, FaultPlan::none());
     let content = "\u{1F30D}".repeat(10_000);
     let longest = json!({"title": "t", "content": content, "author": "a".repeat(80)});
@@ -234,7 +234,12 @@ fn every_fault_of_an_input_is_told_at_once() {
             post(format!("/blog/posts/{id}/comments")).json(&json!({"content": "c"})),
         );
         let errors = |site: &mut dyn Site, ask: Ask| {
-            let problem = site.problem(422, ask);
+            let response = site.expect(422, ask);
+            let problem = response.problem();
+            assert_eq!(
+                problem["request_id"].as_str(),
+                response.field("x-request-id")
+            );
             let errors = problem["errors"].as_array().unwrap().iter();
             let told = errors.map(|error| {
                 assert!(!error["detail"].as_str().unwrap().is_empty());

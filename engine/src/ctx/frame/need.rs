@@ -73,7 +73,7 @@ impl Frame {
                 // Only the winner has a result.
                 let winner = results[effects.clone()].iter().position(Option::is_some);
                 let winner = winner.map(|place| effects.start + place);
-                effects = winner.map_or(0..0, |place| place..place + 1);
+                effects = winner.map_or(0..0, |winner| winner..winner + 1);
             }
             let answers = Answers::of(&results[effects.clone()], &need.effects[effects]);
             // SAFETY: by 1 the place is that of the decoder's slot, by 3 the rest.

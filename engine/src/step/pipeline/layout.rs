@@ -310,12 +310,7 @@ fn body_use(
             Some(_) => {}
         }
     }
-    let takes = |entry: &&Entry| {
-        entry
-            .uses
-            .iter()
-            .any(|used| used.id == TypeId::of::<Body>())
-    };
+    let takes = |entry: &&Entry| entry.uses.iter().any(ResourceMeta::is_body);
     match (body, parts.entries.iter().find(takes)) {
         (None, None) => BodyUse::None,
         (None, Some(_)) => BodyUse::Streamed,

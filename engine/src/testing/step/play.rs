@@ -21,38 +21,15 @@ use crate::step::{Fail, Failure, NeedRecord, Order, caught};
 pub(super) struct Play {
     net: SimNet,
     databases: Vec<SqliteEffects<SimPort<SqliteJob>>>,
+    /// None once an effect has taken it.
+    content: Option<Content>,
 }
 
-/// The content of the request that is tested; it comes whole.
-pub(super) struct Content<'t> {
-    pub content_type: Option<&'t str>,
-    pub bytes: &'t [u8],
-    /// An effect has taken it.
-    pub is_taken: bool,
-}
-
-impl Content<'_> {
-    fn take(
-        &mut self,
-        format: BodyFormat,
-        fold: Option<Fold<'_>>,
-        step: &'static str,
-    ) -> Result<EffectResult, Failure> {
-        if std::mem::replace(&mut self.is_taken, true) {
-            return Err(Failure::content_twice(step));
-        }
-        format.admit(self.content_type.map(str::as_bytes))?;
-        let Some(fold) = fold else {
-            let mut buffer = ResultBuffer::default();
-            buffer.push_content(self.bytes);
-            return Ok(EffectResult::Content(buffer));
-        };
-        if !self.bytes.is_empty() {
-            caught(|| fold.add(self.bytes))
-                .unwrap_or_else(|panic| Err(panic.into_failure(step)))?;
-        }
-        Ok(EffectResult::Folded)
-    }
+/// The content of the request, which one effect may take.
+pub(super) struct Content {
+    pub bytes: Vec<u8>,
+    /// What it is by its own words.
+    pub media_type: Option<Vec<u8>>,
 }
 
 /// How far an effect is.
@@ -75,7 +52,7 @@ pub(super) enum Played {
 }
 
 impl Play {
-    pub fn new(resources: &[ResourceMeta], script: &Script) -> Play {
+    pub fn new(resources: &[ResourceMeta], script: &Script, content: Content) -> Play {
         let net = SimNet::new(SimConfig::still(1));
         let databases = resources.iter().map(|resource| {
             let settings = Sqlite::open(resource.name);
@@ -84,16 +61,12 @@ impl Play {
         Play {
             databases: databases.collect(),
             net,
+            content: Some(content),
         }
     }
 
     /// Plays a need through. `step` is the name of who asked.
-    pub fn play(
-        &mut self,
-        need: &NeedRecord<'_>,
-        content: &mut Content<'_>,
-        step: &'static str,
-    ) -> Played {
+    pub fn play(&mut self, need: &NeedRecord<'_>, step: &'static str) -> Played {
         // In a race for a success, a failure is no more than a loss.
         let may_lose = need.join == cutaway_reactor::Join::FirstSuccess;
         let is_required = need.effects.iter().map(|it| it.is_required && !may_lose);
@@ -103,12 +76,12 @@ impl Play {
             while verdict == Verdict::Wait
                 && let Some(place) = next_to_begin(need.order, &states)
             {
-                states[place] = self.begin(&need.effects[place], content, step);
-                match states[place] {
-                    State::Failed(_) => verdict = join.complete(place, false),
-                    State::Given(_) => verdict = join.complete(place, true),
-                    _ => {}
-                }
+                states[place] = self.begin(&need.effects[place], step);
+                verdict = match states[place] {
+                    State::Given(_) => join.complete(place, true),
+                    State::Failed(_) => join.complete(place, false),
+                    _ => verdict,
+                };
             }
             match verdict {
                 Verdict::Wait => {}
@@ -126,19 +99,14 @@ impl Play {
         }
     }
 
-    fn begin(
-        &mut self,
-        effect: &EffectRecord<'_>,
-        content: &mut Content<'_>,
-        step: &'static str,
-    ) -> State {
+    fn begin(&mut self, effect: &EffectRecord<'_>, step: &'static str) -> State {
         let now = self.net.clock().now();
         match effect.operation {
             Operation::Timer { length } => State::OnWheel {
                 since: now,
                 until: now + length,
             },
-            Operation::Body { format, fold } => match content.take(format, fold, step) {
+            Operation::Body { format, fold } => match self.take_content(format, fold, step) {
                 Ok(result) => State::Given(result),
                 Err(failure) => State::Failed(failure),
             },
@@ -153,6 +121,25 @@ impl Play {
                 }
             }
         }
+    }
+
+    /// The whole content in one piece, as the shard would hand it out.
+    fn take_content(
+        &mut self,
+        format: BodyFormat,
+        fold: Option<Fold<'_>>,
+        step: &'static str,
+    ) -> Result<EffectResult, Failure> {
+        let content = self.content.take();
+        let content = content.ok_or_else(|| Failure::content_twice(step))?;
+        format.admit(content.media_type.as_deref())?;
+        if let Some(fold) = fold {
+            caught(|| fold.add(&content.bytes)).map_err(|panic| panic.into_failure(step))??;
+            return Ok(EffectResult::Folded);
+        }
+        let mut buffer = ResultBuffer::default();
+        buffer.push_content(&content.bytes);
+        Ok(EffectResult::Content(buffer))
     }
 
     /// Lets time pass until an effect has completed; which one, and with what.
