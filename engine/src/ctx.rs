@@ -24,6 +24,7 @@ mod extract;
 )]
 mod frame;
 pub(crate) mod id;
+mod keeper;
 pub mod list;
 mod request;
 mod slot;
@@ -35,19 +36,21 @@ pub use extract::{
     BodyFormat, Extract, Extracted, FromRequest, FromSent, FromText, Incoming, Source,
 };
 pub use id::IdSource;
+pub use keeper::Keeper;
 pub use list::{Clauses, Reads, Uses, Writable, Writes};
 pub use request::{Request, RequestParts};
 pub use slot::{Borrowed, Borrows, FromSteps, Origin, Owned, Slot, SlotMeta, Store, Value};
 pub use view::Cx;
 
+pub(crate) use extract::content;
 pub(crate) use frame::{
-    Access, FRAME_BYTES_MAX, Filler, Frame, Lent, Marks, NeedFault, Plan, PlanBuilder, PlanRefusal,
+    Access, FRAME_BYTES_MAX, Filler, Frame, Marks, NeedFault, Plan, PlanBuilder, PlanRefusal,
     SLOTS_MAX, Target, Window,
 };
 
-use crate::effect::{EffectRecord, ResultBuffer};
+use crate::effect::{EffectRecord, Operation, ResultBuffer};
 use crate::response::{Renderer, ResponseView};
-use crate::step::{Cause, Failure, NeedRecord, Outcome, Route};
+use crate::step::{Cause, Failure, NeedRecord, Outcome, Route, caught};
 
 /// A request slot of a shard. Holds one request after another, each from [`begin`](Context::begin)
 /// to [`end`](Context::end); between them it keeps its memory, so that requests after the first few
@@ -122,6 +125,35 @@ impl Context {
     /// The effect that the request waits for, the first one of several.
     pub fn effect(&self) -> Option<EffectRecord<'_>> {
         self.need()?.effects.first().copied()
+    }
+
+    /// Whether the request's content may be taken as this, by its own words.
+    ///
+    /// # Errors
+    /// The failure of the effect that takes it.
+    pub(crate) fn admit(&self, format: BodyFormat) -> Result<(), Failure> {
+        let request = self.frame.request();
+        format.admit(request.and_then(|request| request.field("content-type")))
+    }
+
+    /// Adds a piece of the request's content to what the effect at this place folds it into.
+    ///
+    /// # Errors
+    /// The failure of the effect; that of a panic too, which fails the request.
+    pub fn fold(&mut self, route: &Route, place: usize, piece: &[u8]) -> Result<(), Failure> {
+        let effect = self
+            .need()
+            .and_then(|need| need.effects.get(place).copied());
+        let Some(Operation::Body {
+            fold: Some(fold), ..
+        }) = effect.map(|effect| effect.operation)
+        else {
+            return Ok(());
+        };
+        caught(|| fold.add(piece)).unwrap_or_else(|panic| {
+            self.panic_count += 1;
+            Err(panic.into_failure(route.step_name(self.at)))
+        })
     }
 
     /// Fails the request: an effect that did not succeed, a deadline that has passed, a refusal. The
@@ -210,7 +242,7 @@ impl Context {
     }
 
     /// Ends the request, whatever became of it: its [`exit`](Context::exit), where it has had none;
-    /// hands its result buffers back, and forgets the rest. Does nothing where there is no request.
+    /// hands its result buffers back, the latest first, and forgets the rest. Does nothing where there is no request.
     pub fn end(&mut self, recycle: impl FnMut(ResultBuffer)) {
         self.frame.end(recycle);
         self.failure = None;

@@ -1,13 +1,15 @@
-//! Testing a service: a step, and the whole of it, without a socket and in virtual time.
+//! Testing a service without a socket: a step, a chain, and the whole of it in virtual time.
 //!
 //! | what is tested | with | what runs |
 //! |---|---|---|
 //! | a step | [`get`]`(target)` … [`run`](Test::run)`(step)` | the function, on a context of its own |
+//! | a chain | [`get`]`(target)` … [`run_chain`](Test::run_chain)`(chain)` | all its steps, their effects answered by the test |
 //! | a service | [`App::new`]`(routes)` | everything, on a simulated machine |
 //!
-//! Begin with the steps: they are functions, and a test of one says what it decides. Test a service
-//! as a whole where it matters what a client sees, what several requests do to each other, and what
-//! happens when something is slow, fails or goes away.
+//! Begin with the steps: they are functions, and a test of one says what it decides. Test a chain
+//! where it matters how its steps work together. Test a service as a whole where it matters what a
+//! client sees, what several requests do to each other, and what happens when something is slow,
+//! fails or goes away.
 //!
 //! # A step
 //!
@@ -50,6 +52,50 @@
 //! let effect = tested.effect().expect("it asks for one");
 //! assert_eq!(effect.sql(), Some("SELECT title FROM posts WHERE id = ?1"));
 //! assert_eq!(effect.statements()[0].params, [SqlValue::Int(7)]);
+//! ```
+//!
+//! # A chain
+//!
+//! A chain runs from its first step to its answer. What its steps ask of a database, the test
+//! answers: one statement after the other with [`answer`](Test::answer), or all of them by a
+//! function, with [`script`](Test::script). Joins, races, continuations and timers mean what they mean
+//! in a service; a statement that nobody answers leaves the request waiting there.
+//!
+//! ```
+//! use cutaway::effect::sqlite::{Constraint, SqlErrorKind};
+//! use cutaway::prelude::*;
+//! use cutaway::testing::{self, ScriptedAnswer};
+//!
+//! resource!(pub Blog: Sqlite);
+//! slot!(pub NewTitle: String = body text);
+//! slot!(pub Written: Executed);
+//!
+//! fn create(cx: &mut Cx<Reads<NewTitle>, Writes<Written>, Uses<Blog>>) -> Step {
+//!     let title = cx.get(NewTitle);
+//!     cx.need(cx.on(Blog).exec("INSERT INTO posts (title) VALUES (?1)").bind(title).into(Written))
+//! }
+//!
+//! fn created(cx: &mut Cx<Reads<Written>>) -> Step {
+//!     let id = cx.get(Written).last_row_id;
+//!     cx.response_header("Location", &format!("/posts/{id}"))?;
+//!     cx.status(Status::CREATED).empty()
+//! }
+//!
+//! let post = |answer| {
+//!     let test = testing::post("/posts").text("First").answer(answer);
+//!     test.run_chain(chain(create).then(created))
+//! };
+//!
+//! let tested = post(ScriptedAnswer::inserted(7));
+//! assert_eq!(tested.status(), Status::CREATED);
+//! assert_eq!(tested.field("location").as_deref(), Some("/posts/7"));
+//!
+//! let tested = post(ScriptedAnswer::constraint(Constraint::Unique, "posts.title"));
+//! assert_eq!(tested.status(), Status::CONFLICT);
+//! assert_eq!(tested.steps().len(), 1);
+//!
+//! let tested = post(ScriptedAnswer::error(SqlErrorKind::Busy));
+//! tested.assert_fails(Unavailable, "database", "busy");
 //! ```
 //!
 //! # A service
@@ -110,8 +156,9 @@
 //! ## Where the time went
 //!
 //! Each response has the [timeline](Response::timeline) of its request: how long it was in each
-//! [stage](crate::timeline::Stage), its steps and its effects. Printed, it looks as the engine
-//! prints it; a failing assertion shows it.
+//! [stage](crate::timeline::Stage), its steps and its effects.
+//! [`assert_stages`](RequestTimeline::assert_stages) holds all of it: what is not named took no time.
+//! Printed, a timeline looks as the engine prints it; a failing assertion shows it.
 //!
 //! ## Databases
 //!

@@ -164,7 +164,11 @@ resource!(pub Notes: Sqlite);
 slot!(pub NoteId: i64 = path "id");
 slot!(pub Note<'r>: Option<(i64, &'r str)>);
 slot!(pub Large: Option<(i64,)>);
+slot!(pub Absent: Option<(i64,)>);
+slot!(pub Bodies<'r>: &'r [(&'r str,)]);
 slot!(pub NewPost<'r>: Post<'r> = body json);
+slot!(pub TakenPost<'r>: Post<'r>);
+slot!(pub Tally: Tallied);
 slot!(pub Form<'r>: FormPost<'r> = body form);
 slot!(pub Search<'r>: &'r str = query "q");
 slot!(pub Accept<'r>: &'r str = header "accept" or "*/*");
@@ -190,6 +194,35 @@ fn load_first(cx: &mut Cx<Reads<NoteId>, Writes<Note>, Uses<Notes>>) -> Step {
         .on(Notes)
         .query_opt("SELECT id, body FROM notes WHERE id IS ?1");
     cx.need(query.bind(id).into(Note))
+}
+
+/// Two effects at once, a continuation that asks for a list, and one that waits for a timer.
+fn load_several(cx: &mut Cx<Reads<NoteId>, Writes<Several>, Uses<Notes>>) -> Step {
+    let id = *cx.get(NoteId);
+    let note = (cx.on(Notes)).query_opt("SELECT id, body FROM notes WHERE id = ?1");
+    let absent = cx.on(Notes).query_one("SELECT id FROM notes WHERE id = 0");
+    cx.need((note.bind(id).into(Note), absent.optional().into(Absent)).then(load_list))
+}
+
+type Several = (Note, Absent, Bodies);
+
+fn load_list(cx: &mut Cx<Writes<Bodies>, Uses<Notes>>) -> Step {
+    let notes = cx.on(Notes);
+    let body = |id: i64| {
+        notes
+            .query_one("SELECT body FROM notes WHERE id = ?1")
+            .bind(id)
+    };
+    let bodies = all([3, 1, 2].map(body)).in_order().into(Bodies);
+    cx.need(bodies.then(|cx: &mut Cx| cx.need(cx.timer(Duration::ZERO))))
+}
+
+/// The loser's job is on its way for a while after its request was answered.
+fn race(cx: &mut Cx<Reads<NoteId>, Writes<Note>, Uses<Notes>>) -> Step {
+    let id = *cx.get(NoteId);
+    let note = || (cx.on(Notes)).query_opt("SELECT id, body FROM notes WHERE id = ?1");
+    let racing = first([note().bind(id), note().bind(id)]);
+    cx.need(racing.into(Note))
 }
 
 /// Computes for some tenths of a second.
@@ -224,6 +257,37 @@ fn take(cx: &mut Cx<Reads<(NewPost, Search, Accept)>>) -> Step {
         stars,
     ];
     cx.json(&lengths)
+}
+
+/// As [`take`], of content that comes while the request runs; what is folded is not kept.
+fn take_meanwhile(cx: &mut Cx<Writes<TakenPost>, Uses<Body>>) -> Step {
+    cx.need(cx.body().json().into(TakenPost))
+}
+
+fn show_taken(cx: &mut Cx<Reads<TakenPost>>) -> Step {
+    let post = cx.get(TakenPost);
+    cx.json(&(post.title, post.stars, post.author.name))
+}
+
+fn tally(cx: &mut Cx<Writes<Tally>, Uses<Body>>) -> Step {
+    let add = |tally: &mut Tallied, piece: &[u8]| {
+        tally.0 += piece.len() as u64;
+        Ok(())
+    };
+    cx.need(cx.body().fold(Tallied(0), add).into(Tally))
+}
+
+fn show_tally(cx: &mut Cx<Reads<Tally>>) -> Step {
+    cx.json(&cx.get(Tally).0)
+}
+
+/// Has something to drop, as what is folded may have.
+pub struct Tallied(u64);
+
+impl Drop for Tallied {
+    fn drop(&mut self) {
+        std::hint::black_box(self.0);
+    }
 }
 
 fn take_form(cx: &mut Cx<Reads<Form>>) -> Step {
@@ -416,8 +480,18 @@ fn a_warm_request_allocates_nothing() {
             "/first/{id}",
             chain(load_first).then(show).deadline(patient),
         )
+        .get(
+            "/several/{id}",
+            chain(load_several).then(show).deadline(patient),
+        )
+        .get("/race/{id}", chain(race).then(show).deadline(patient))
         .get("/slow", chain(load_slow).then(show_large).deadline(patient))
         .post("/posts", chain(take).deadline(patient))
+        .post(
+            "/taken",
+            chain(take_meanwhile).then(show_taken).deadline(patient),
+        )
+        .post("/tally", chain(tally).then(show_tally).deadline(patient))
         .post("/form", chain(take_form).deadline(patient))
         .get("/wait", chain(wait).then(plain).deadline(patient))
         .get("/boxed", chain(plain_boxed).deadline(patient))
@@ -449,6 +523,8 @@ fn a_warm_request_allocates_nothing() {
         ("/notes/2", 1, 1),
         ("/notes/2", 8, 1),
         ("/notes/2", 4, 16),
+        ("/several/2", 4, 2),
+        ("/race/2", 4, 2),
     ] {
         let name = format!("{target}, {connections} connections, {depth} at once");
         let load = Load::new(server.address, target, connections, depth);
@@ -464,6 +540,15 @@ fn a_warm_request_allocates_nothing() {
                 r#"{"title": "A title", "author": {"name": "Ann"}, "stars": 5}"#,
             ),
         ),
+        (
+            "a JSON document that is taken meanwhile",
+            post(
+                "/taken",
+                "application/json",
+                r#"{"title": "A title", "author": {"name": "Ann"}, "stars": 5}"#,
+            ),
+        ),
+        ("a fold", post("/tally", "text/plain", "one two three")),
         (
             "a form",
             post(

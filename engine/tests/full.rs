@@ -19,57 +19,16 @@ use cutaway_scheduler::Nanos;
 #[path = "harness/client.rs"]
 #[allow(dead_code, reason = "each test uses a part of it")]
 mod client;
+#[path = "harness/notes.rs"]
+#[allow(dead_code, reason = "as above")]
+mod notes;
 #[path = "harness/server.rs"]
 #[allow(dead_code, reason = "as above")]
 mod server;
 
 use client::{Client, Response, get};
+use notes::{Notes, SCHEMA, count_for_ever, echo, load, plain, show};
 use server::{Scratch, Server};
-
-resource!(pub Notes: Sqlite);
-slot!(pub Id: i64 = path "id");
-slot!(pub Content<'r>: &'r [u8] = body bytes);
-slot!(pub Note<'r>: Option<(&'r str,)>);
-slot!(pub Count: (i64,));
-
-fn plain(cx: &mut Cx) -> Step {
-    cx.text("Hello, World!")
-}
-
-fn echo(cx: &mut Cx<Reads<Content>>) -> Step {
-    let content = *cx.get(Content);
-    cx.slice("application/octet-stream", content)
-}
-
-fn load(cx: &mut Cx<Reads<Id>, Writes<Note>, Uses<Notes>>) -> Step {
-    let id = *cx.get(Id);
-    cx.need(
-        cx.on(Notes)
-            .query_opt("SELECT body FROM notes WHERE id = ?1")
-            .bind(id)
-            .into(Note),
-    )
-}
-
-fn show(cx: &mut Cx<Reads<Note>>) -> Step {
-    let (body,) = cx
-        .get(Note)
-        .as_ref()
-        .or_fail(NotFound, "note", cx.param("id"))?;
-    cx.text(body)
-}
-
-/// Computes until it is cancelled.
-fn count_for_ever(cx: &mut Cx<Writes<Count>, Uses<Notes>>) -> Step {
-    const SQL: &str = "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers)
-        SELECT count(*) FROM numbers";
-    cx.need(cx.on(Notes).query_one(SQL).into(Count))
-}
-
-const SCHEMA: &str = "
-    CREATE TABLE notes (id INTEGER PRIMARY KEY, body TEXT NOT NULL);
-    INSERT INTO notes (body) VALUES ('one'), ('two'), ('three');
-";
 
 fn routes(sqlite: Sqlite) -> BuiltRoutes {
     let patient = 30.secs();

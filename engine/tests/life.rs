@@ -24,64 +24,17 @@ mod child;
 #[path = "harness/client.rs"]
 #[allow(dead_code, reason = "as above")]
 mod client;
+#[path = "harness/notes.rs"]
+#[allow(dead_code, reason = "as above")]
+mod notes;
 #[path = "harness/server.rs"]
 #[allow(dead_code, reason = "as above")]
 mod server;
 
 use child::{ChildServer, fail_to_start};
 use client::{Client, get};
+use notes::{Notes, Rival, SCHEMA, changed, hold_lock, load, plain, show, write};
 use server::{Scratch, Server};
-
-resource!(pub Notes: Sqlite);
-// The same file a second time: another writer, which the first one has to wait for.
-resource!(pub Rival: Sqlite);
-slot!(pub Id: i64 = path "id");
-slot!(pub Note<'r>: Option<(&'r str,)>);
-slot!(pub Done: Executed);
-
-fn plain(cx: &mut Cx) -> Step {
-    cx.text("Hello, World!")
-}
-
-fn load(cx: &mut Cx<Reads<Id>, Writes<Note>, Uses<Notes>>) -> Step {
-    let id = *cx.get(Id);
-    cx.need(
-        cx.on(Notes)
-            .query_opt("SELECT body FROM notes WHERE id = ?1")
-            .bind(id)
-            .into(Note),
-    )
-}
-
-fn show(cx: &mut Cx<Reads<Note>>) -> Step {
-    let (body,) = cx
-        .get(Note)
-        .as_ref()
-        .or_fail(NotFound, "note", cx.param("id"))?;
-    cx.text(body)
-}
-
-/// Has the lock for writing until it is cancelled, and changes nothing then.
-fn hold_lock(cx: &mut Cx<Writes<Done>, Uses<Rival>>) -> Step {
-    const SQL: &str = "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers)
-        UPDATE notes SET body = 'rival' WHERE id = (SELECT count(*) FROM numbers)";
-    cx.need(cx.on(Rival).exec(SQL).into(Done))
-}
-
-fn write(cx: &mut Cx<Reads<Id>, Writes<Done>, Uses<Notes>>) -> Step {
-    let id = *cx.get(Id);
-    cx.need(
-        cx.on(Notes)
-            .exec("UPDATE notes SET body = 'new' WHERE id = ?1")
-            .bind(id)
-            .into(Done),
-    )
-}
-
-fn changed(cx: &mut Cx<Reads<Done>>) -> Step {
-    let done = cx.get(Done);
-    cx.json(&done.changed_count)
-}
 
 /// Takes the shards' rings away from them, as no request can without being so rude.
 fn sabotage(cx: &mut Cx) -> Step {
@@ -95,11 +48,6 @@ fn sabotage(cx: &mut Cx) -> Step {
     }
     cx.text("gone")
 }
-
-const SCHEMA: &str = "
-    CREATE TABLE IF NOT EXISTS notes (id INTEGER PRIMARY KEY, body TEXT NOT NULL);
-    INSERT OR IGNORE INTO notes (id, body) VALUES (1, 'one'), (2, 'two'), (3, 'three');
-";
 
 fn routes(scratch: &str) -> BuiltRoutes {
     let patient = 60.secs();

@@ -20,6 +20,8 @@ use run::{Plan, Run, run};
 
 #[path = "sim/found.rs"]
 mod found;
+#[path = "sim/needs.rs"]
+mod needs;
 #[path = "sim/reply.rs"]
 mod reply;
 #[path = "sim/request.rs"]
@@ -30,6 +32,8 @@ mod routes;
 mod run;
 #[path = "sim/silence.rs"]
 mod silence;
+#[path = "sim/streams.rs"]
+mod streams;
 #[path = "sim/visitor.rs"]
 mod visitor;
 
@@ -202,6 +206,7 @@ fn edges(
         ("timed out while parked", stats.timed_out_count),
         ("cancelled", stats.cancelled_count),
         ("panicked", stats.panic_count),
+        ("effect let go", stats.let_go_count),
         ("result came late", stats.late_result_count),
         ("stale ticket", stats.stale_count),
         ("quantum spent", stats.quantum_spent_count),

@@ -13,6 +13,8 @@ use cutaway_reactor::planted::{Bug, plant};
 use routes::Home;
 use run::{Plan, run};
 
+#[path = "sim/needs.rs"]
+mod needs;
 #[path = "sim/reply.rs"]
 mod reply;
 #[path = "sim/request.rs"]

@@ -5,6 +5,8 @@
     reason = "a test ends where something is not as it should be"
 )]
 
+#[path = "testing/chain.rs"]
+mod chain;
 #[path = "testing/client.rs"]
 mod client;
 #[path = "testing/failing.rs"]

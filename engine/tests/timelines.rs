@@ -23,58 +23,23 @@ mod child;
 #[path = "harness/client.rs"]
 #[allow(dead_code, reason = "as above")]
 mod client;
+#[path = "harness/notes.rs"]
+#[allow(dead_code, reason = "as above")]
+mod notes;
 #[path = "harness/server.rs"]
 #[allow(dead_code, reason = "as above")]
 mod server;
 
 use child::ChildServer;
 use client::{Client, get};
+use notes::{Notes, SCHEMA, count_for_ever, load, plain, show};
 use server::Scratch;
-
-resource!(pub Notes: Sqlite);
-slot!(pub Id: i64 = path "id");
-slot!(pub Note<'r>: Option<(&'r str,)>);
-slot!(pub Count: (i64,));
-
-fn plain(cx: &mut Cx) -> Step {
-    cx.text("Hello, World!")
-}
 
 /// Keeps the shard busy for some milliseconds.
 fn spin(cx: &mut Cx) -> Step {
     let sum = (0..2_000_000_u64).fold(0, |sum, number| std::hint::black_box(sum ^ number));
     cx.json(&sum)
 }
-
-fn load(cx: &mut Cx<Reads<Id>, Writes<Note>, Uses<Notes>>) -> Step {
-    let id = *cx.get(Id);
-    cx.need(
-        cx.on(Notes)
-            .query_opt("SELECT body FROM notes WHERE id = ?1")
-            .bind(id)
-            .into(Note),
-    )
-}
-
-fn show(cx: &mut Cx<Reads<Note>>) -> Step {
-    let (body,) = cx
-        .get(Note)
-        .as_ref()
-        .or_fail(NotFound, "note", cx.param("id"))?;
-    cx.text(body)
-}
-
-/// Computes until its deadline.
-fn count_for_ever(cx: &mut Cx<Writes<Count>, Uses<Notes>>) -> Step {
-    const SQL: &str = "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers)
-        SELECT count(*) FROM numbers";
-    cx.need(cx.on(Notes).query_one(SQL).into(Count))
-}
-
-const SCHEMA: &str = "
-    CREATE TABLE notes (id INTEGER PRIMARY KEY, body TEXT NOT NULL);
-    INSERT INTO notes (body) VALUES ('one'), ('two'), ('three');
-";
 
 /// The server that the other tests start as a process of its own.
 #[test]

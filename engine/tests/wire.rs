@@ -19,55 +19,28 @@ use cutaway::shard::Close;
 #[path = "harness/client.rs"]
 #[allow(dead_code, reason = "each test uses a part of it")]
 mod client;
+#[path = "harness/notes.rs"]
+#[allow(dead_code, reason = "as above")]
+mod notes;
 #[path = "harness/server.rs"]
 #[allow(dead_code, reason = "as above")]
 mod server;
 
 use client::{Client, Response, get};
+use notes::{Id, Note, Notes, echo, load, plain, show};
 use server::{Scratch, Server};
 
-resource!(pub Notes: Sqlite);
-slot!(pub Id: i64 = path "id");
-slot!(pub Content<'r>: &'r [u8] = body bytes);
-slot!(pub Note<'r>: Option<(&'r str,)>);
 slot!(pub Number: i64);
 slot!(pub Planted: Bomb);
 slot!(pub NoRow: Option<Unreadable>);
-
-fn plain(cx: &mut Cx) -> Step {
-    cx.text("Hello, World!")
-}
 
 fn item(cx: &mut Cx<Reads<Id>>) -> Step {
     let id = *cx.get(Id);
     cx.json(&id)
 }
 
-fn echo(cx: &mut Cx<Reads<Content>>) -> Step {
-    let content = *cx.get(Content);
-    cx.slice("application/octet-stream", content)
-}
-
 fn nothing(cx: &mut Cx) -> Step {
     cx.empty()
-}
-
-fn load(cx: &mut Cx<Reads<Id>, Writes<Note>, Uses<Notes>>) -> Step {
-    let id = *cx.get(Id);
-    cx.need(
-        cx.on(Notes)
-            .query_opt("SELECT body FROM notes WHERE id = ?1")
-            .bind(id)
-            .into(Note),
-    )
-}
-
-fn show(cx: &mut Cx<Reads<Note>>) -> Step {
-    let (body,) = cx
-        .get(Note)
-        .as_ref()
-        .or_fail(NotFound, "note", cx.param("id"))?;
-    cx.text(body)
 }
 
 fn panics(_cx: &mut Cx) -> Step {

@@ -5,7 +5,7 @@ use cutaway::prelude::*;
 use serde::Serialize;
 
 use super::input::{self, Fields};
-use super::list::{Before, Limit, PageSize};
+use super::list::{Before, Limit, Page, PageSize, link_to_next};
 use super::posts::{self, Deleted, Post, PostId, no_content};
 use super::{Blog, problem};
 
@@ -180,17 +180,22 @@ pub fn show_created(cx: &mut Cx<Reads<Comment>>) -> Step {
     cx.status(Status::CREATED).json(comment)
 }
 
-pub fn show_page(cx: &mut Cx<Reads<(PostId, Comments, Limit)>>) -> Step {
+pub fn show_page(cx: &mut Cx<Reads<(PostId, Comments, Before, Limit)>>) -> Step {
     #[derive(Serialize)]
-    struct Page<'r> {
+    struct Listed<'r> {
         comments: &'r [CommentRow<'r>],
         next: Option<String>,
     }
-    let post = *cx.get(PostId);
-    let (comments, next) = cx.get(Limit).cut(cx.get(Comments), |comment| comment.id);
-    let next = next.map(|query| format!("/blog/posts/{post}/comments{query}"));
-    if let Some(next) = &next {
-        cx.response_header("Link", &format!("<{next}>; rel=\"next\""))?;
-    }
-    cx.json(&Page { comments, next })
+    let page = Page::of(
+        cx.get(Comments),
+        *cx.get(Before),
+        *cx.get(Limit),
+        |comment| comment.id,
+    );
+    let (post, comments) = (*cx.get(PostId), page.entries);
+    let next = page
+        .next
+        .map(|query| format!("/blog/posts/{post}/comments{query}"));
+    link_to_next(cx, next.as_deref())?;
+    cx.json(&Listed { comments, next })
 }

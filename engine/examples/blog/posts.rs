@@ -5,7 +5,7 @@ use cutaway::prelude::*;
 use serde::Serialize;
 
 use super::input::{self, Fields};
-use super::list::{Before, Limit, PageSize};
+use super::list::{Before, Limit, Page, PageSize, link_to_next};
 use super::{Blog, problem};
 
 slot!(pub PostId: i64 = path "id");
@@ -141,18 +141,19 @@ pub fn show_created(cx: &mut Cx<Reads<Post>>) -> Step {
     cx.status(Status::CREATED).json(post)
 }
 
-pub fn show_page(cx: &mut Cx<Reads<(Posts, Limit)>>) -> Step {
+pub fn show_page(cx: &mut Cx<Reads<(Posts, Before, Limit)>>) -> Step {
     #[derive(Serialize)]
-    struct Page<'r> {
+    struct Listed<'r> {
         posts: &'r [PostRow<'r>],
         next: Option<String>,
     }
-    let (posts, next) = cx.get(Limit).cut(cx.get(Posts), |post| post.id);
-    let next = next.map(|query| format!("/blog/posts{query}"));
-    if let Some(next) = &next {
-        cx.response_header("Link", &format!("<{next}>; rel=\"next\""))?;
-    }
-    cx.json(&Page { posts, next })
+    let page = Page::of(cx.get(Posts), *cx.get(Before), *cx.get(Limit), |post| {
+        post.id
+    });
+    let posts = page.entries;
+    let next = page.next.map(|query| format!("/blog/posts{query}"));
+    link_to_next(cx, next.as_deref())?;
+    cx.json(&Listed { posts, next })
 }
 
 pub fn no_content(cx: &mut Cx) -> Step {

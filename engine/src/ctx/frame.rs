@@ -15,12 +15,13 @@
 //! 1. `Plan` gives each slot a `Place`: an offset, aligned and inside the plan's layout, that no
 //!    other slot of the plan overlaps, and a bit. An `Access` made by a `PlanBuilder` for clauses
 //!    `C` holds the places of `C::Reads`, then those of `C::Writes`, in list order; the lists are
-//!    sealed and a slot's layout follows from its type alone. So does a `Lent`, whose places come
-//!    from a window for clauses that contain `C`.
+//!    sealed and a slot's layout follows from its type alone. So does one that a window lends: its
+//!    places come from that window's own, whose clauses contain `C`.
 //! 2. Between `begin` and `end`, `base` points to a block of the plan's layout inside the arena,
 //!    and `request` to a request inside the arena. `begin` runs on an ended frame only.
 //! 3. A `Window<C>` exists only while its frame's plan is that of the access it was opened with,
-//!    and that access was made for `C`; so index and type of every place it uses agree by 1.
+//!    and that access was made for `C`; so index and type of every place it uses agree by 1. A
+//!    bare one has no `C`, and uses no place.
 //! 4. A bit of `present` is set if and only if the slot at its place holds an initialised value. It
 //!    is written once: no value changes or moves until `exit`, which clears all bits.
 //! 5. What a value borrows as `'r` lives until `exit`, and unless it is an owned value until `end`:
@@ -54,7 +55,7 @@ use crate::step::Failure;
 
 pub(super) use ending::cell_layout;
 pub(crate) use need::{Filler, NeedFault, Target};
-pub(crate) use plan::{Access, FRAME_BYTES_MAX, Lent, Plan, PlanBuilder, PlanRefusal, SLOTS_MAX};
+pub(crate) use plan::{Access, FRAME_BYTES_MAX, Plan, PlanBuilder, PlanRefusal, SLOTS_MAX};
 
 use ending::{Endings, value_offset};
 use need::KeptNeed;
@@ -161,26 +162,21 @@ impl Frame {
     #[inline]
     pub(crate) fn enter<C: Clauses, T>(
         &self,
-        access: &Access,
+        access: &Access<'_>,
         body: impl for<'r> FnOnce(Window<'r, C>) -> T,
     ) -> T {
         let begun = self.begun(access.plan);
-        assert_clauses::<C>(access.signature);
-        body(Window::open(self, begun, &access.places, &access.resources))
-    }
-
-    /// As [`enter`](Frame::enter), for a continuation.
-    ///
-    /// # Panics
-    /// As `enter`.
-    pub(crate) fn enter_lent<C: Clauses, T>(
-        &self,
-        access: &Lent<'_>,
-        body: impl for<'r> FnOnce(Window<'r, C>) -> T,
-    ) -> T {
-        let begun = self.begun(access.plan);
-        assert_clauses::<C>(access.signature);
-        body(Window::open(self, begun, access.places, access.resources))
+        assert!(
+            access.signature == TypeId::of::<C>(),
+            "an access is for the clauses it was made for"
+        );
+        body(Window {
+            frame: self,
+            base: begun.base,
+            access,
+            clauses: PhantomData,
+            brand: PhantomData,
+        })
     }
 
     /// Whether all of these slots hold values.
@@ -249,8 +245,8 @@ impl Frame {
         unsafe { self.endings.run(exit) };
     }
 
-    /// Ends the request: its exit, where it has had none; hands the result buffers back; forgets the
-    /// rest. Does nothing on an ended frame.
+    /// Ends the request: its exit, where it has had none; hands the result buffers back, the latest
+    /// first; forgets the rest. Does nothing on an ended frame.
     pub(crate) fn end(&mut self, mut recycle: impl FnMut(ResultBuffer)) {
         if self.owes_exit() {
             self.exit(&mut Exit::cancelled());
@@ -262,8 +258,9 @@ impl Frame {
         self.identity.forget();
         self.output.get_mut().clear();
         self.arena.reset();
-        for result in self.results.drain(..) {
-            if let Some(EffectResult::Rows(buffer)) = result {
+        // From the end on, for an empty list then costs one comparison.
+        while let Some(result) = self.results.pop() {
+            if let Some(buffer) = result.and_then(EffectResult::into_buffer) {
                 recycle(buffer);
             }
         }
@@ -334,31 +331,12 @@ impl Drop for Frame {
 pub(crate) struct Window<'r, C> {
     frame: &'r Frame,
     base: NonNull<u8>,
-    places: &'r [Place],
-    resources: &'r [u16],
+    access: &'r Access<'r>,
     clauses: PhantomData<fn() -> C>,
     brand: PhantomData<Cell<&'r ()>>,
 }
 
 impl<'r, C: Clauses> Window<'r, C> {
-    /// Its callers have held the access against the frame's plan and against `C`.
-    #[inline(always)]
-    fn open(
-        frame: &'r Frame,
-        begun: Begun,
-        places: &'r [Place],
-        resources: &'r [u16],
-    ) -> Window<'r, C> {
-        Window {
-            frame,
-            base: begun.base,
-            places,
-            resources,
-            clauses: PhantomData,
-            brand: PhantomData,
-        }
-    }
-
     /// The value of a slot the step reads.
     ///
     /// # Panics
@@ -368,7 +346,7 @@ impl<'r, C: Clauses> Window<'r, C> {
     where
         S: Slot + Member<C::Reads, I>,
     {
-        let place = self.places[<S as Member<C::Reads, I>>::INDEX];
+        let place = self.access.places[<S as Member<C::Reads, I>>::INDEX];
         self.frame.touched.note(place.bit);
         if self.frame.present.get() & 1 << place.bit == 0 {
             absent(S::NAME);
@@ -407,7 +385,7 @@ impl<'r, C: Clauses> Window<'r, C> {
     where
         D: Member<C::Uses, I>,
     {
-        self.resources[<D as Member<C::Uses, I>>::INDEX]
+        self.access.resources[<D as Member<C::Uses, I>>::INDEX]
     }
 
     #[inline(always)]
@@ -415,18 +393,13 @@ impl<'r, C: Clauses> Window<'r, C> {
     where
         S: Member<C::Writes, I>,
     {
-        let place = self.places[C::Reads::COUNT + <S as Member<C::Writes, I>>::INDEX];
+        let place = self.access.places[C::Reads::COUNT + <S as Member<C::Writes, I>>::INDEX];
         self.frame.touched.note(place.bit);
         place
     }
 }
 
 impl<'r, C> Window<'r, C> {
-    fn plan(&self) -> PlanId {
-        let begun = self.frame.begun;
-        begun.expect("a window is open on a begun frame").plan
-    }
-
     #[inline]
     pub(crate) fn arena(&self) -> &'r Arena {
         self.frame.arena.arena()
@@ -437,6 +410,19 @@ impl<'r, C> Window<'r, C> {
         let begun = self.frame.begun.expect("a window is open on a begun frame");
         // SAFETY: by 2 it is there, by 5 it and what it borrows last for `'r`.
         unsafe { begun.request.cast::<Request<'r>>().as_ref() }
+    }
+
+    /// The request alone, without a slot or a resource of it: `()` is no clauses, so nothing reads the
+    /// access.
+    #[inline]
+    pub(crate) fn bare(&self) -> Window<'r, ()> {
+        Window {
+            frame: self.frame,
+            base: self.base,
+            access: self.access,
+            clauses: PhantomData,
+            brand: PhantomData,
+        }
     }
 
     /// The request's id.
@@ -453,14 +439,6 @@ impl<'r, C> Window<'r, C> {
     pub(crate) fn output(&self) -> RefMut<'_, Output> {
         self.frame.output.borrow_mut()
     }
-}
-
-#[inline]
-fn assert_clauses<C: Clauses>(signature: TypeId) {
-    assert!(
-        signature == TypeId::of::<C>(),
-        "an access is for the clauses it was made for"
-    );
 }
 
 #[cold]

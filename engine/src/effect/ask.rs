@@ -4,7 +4,7 @@ use std::mem;
 
 use bumpalo::collections::Vec as ArenaVec;
 
-use super::decode::{Answer, Decode, Undecoded};
+use super::decode::{Answer, Answers, Decode, Undecoded};
 use super::record::EffectRecord;
 use super::sealed::Asking;
 use super::shape::Shape;
@@ -57,16 +57,15 @@ impl<'r, S: Slot> Effect<'r, S> {
     note = "`all([..])` fills `&'r [T]`, with a `T` that holds the result of one of its effects"
 )]
 pub trait DecodeList<'r, Q>: Sized {
-    /// The value. `answers` has one for each effect, in their order; none where an optional one has
-    /// failed.
+    /// The value.
     ///
     /// # Errors
     /// Where a result is not what its element needs.
-    fn decode_list(answers: &'r [Option<Answer<'r>>], arena: &'r Arena) -> Result<Self, Undecoded>;
+    fn decode_list(answers: Answers<'r>, arena: &'r Arena) -> Result<Self, Undecoded>;
 }
 
 impl<'r, Q, T: Decode<'r, Q>> DecodeList<'r, Q> for &'r [T] {
-    fn decode_list(answers: &'r [Option<Answer<'r>>], arena: &'r Arena) -> Result<Self, Undecoded> {
+    fn decode_list(answers: Answers<'r>, arena: &'r Arena) -> Result<Self, Undecoded> {
         const {
             assert!(
                 !mem::needs_drop::<T>(),
@@ -75,7 +74,7 @@ impl<'r, Q, T: Decode<'r, Q>> DecodeList<'r, Q> for &'r [T] {
         }
         let mut values = ArenaVec::with_capacity_in(answers.len(), arena.bump());
         for answer in answers {
-            values.push(decode_one::<T, Q>(answer.as_ref(), arena)?);
+            values.push(decode_one::<T, Q>(answer, arena)?);
         }
         Ok(values.into_bump_slice())
     }
@@ -83,11 +82,11 @@ impl<'r, Q, T: Decode<'r, Q>> DecodeList<'r, Q> for &'r [T] {
 
 /// The value of one effect's answer, or of its absence.
 pub(crate) fn decode_one<'r, V: Decode<'r, Q>, Q>(
-    answer: Option<&Answer<'r>>,
+    answer: Option<Answer<'r>>,
     arena: &'r Arena,
 ) -> Result<V, Undecoded> {
     match answer {
-        Some(answer) => V::decode(answer.clone(), arena),
+        Some(answer) => V::decode(answer, arena),
         None => Ok(V::absent().expect("a need succeeds only with what its slots require")),
     }
 }

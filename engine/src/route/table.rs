@@ -149,11 +149,6 @@ pub enum Found<'t, T> {
     MethodNotAllowed {
         /// The value of the Allow field (RFC 9110 section 10.2.1).
         allow: &'t str,
-        /// What was added with one of those patterns: that of the first method in the order of
-        /// [`Method::ALL`].
-        other: &'t T,
-        /// Where the parameters of that pattern stand in the path.
-        params: Params,
     },
 }
 
@@ -250,6 +245,19 @@ impl<T> Table<T> {
         self.find_by::<true>(method, path)
     }
 
+    /// What was added with a pattern that matches the path, of the first method in the order of
+    /// [`Method::ALL`] that has one; and where its parameters stand.
+    ///
+    /// A second look-up instead of a part of [`Found`]: it is for a path whose method is not allowed,
+    /// and those that are found would have to make room for it.
+    #[cold]
+    pub fn find_any(&self, path: &[u8]) -> Option<(&T, Params)> {
+        let mut params = Params::new();
+        let mut methods = Method::ALL.into_iter();
+        let value = methods.find_map(|method| self.find_in::<true>(method, path, &mut params))?;
+        Some((value, params))
+    }
+
     #[inline(always)] // as if it were written twice
     fn find_by<const IS_ESCAPED: bool>(&self, method: Method, path: &[u8]) -> Found<'_, T> {
         let mut params = Params::new();
@@ -262,22 +270,20 @@ impl<T> Table<T> {
             return Found::Route { value, params };
         }
         let mut set = 0_u16;
-        let mut first = None;
         for other in Method::ALL {
             let mut params = Params::new();
-            if let Some(value) = self.find_in::<IS_ESCAPED>(other, path, &mut params) {
+            if self
+                .find_in::<IS_ESCAPED>(other, path, &mut params)
+                .is_some()
+            {
                 set |= 1 << other as u16;
-                first.get_or_insert((value, params));
             }
         }
-        let index = (self.allows).binary_search_by_key(&set, |allow| allow.0);
-        match (index, first) {
-            (Ok(index), Some((other, params))) => Found::MethodNotAllowed {
+        match self.allows.binary_search_by_key(&set, |allow| allow.0) {
+            Ok(index) => Found::MethodNotAllowed {
                 allow: &self.allows[index].1,
-                other,
-                params,
             },
-            _ => Found::NotFound,
+            Err(_) => Found::NotFound,
         }
     }
 

@@ -60,13 +60,11 @@ impl BuiltRoutes {
             is_answered_at_once: false,
         };
         match found {
-            Found::MethodNotAllowed {
-                allow,
-                other,
-                params,
-            } => {
-                unrouted.index = outermost + self.scopes[usize::from(**other)];
-                unrouted.params = *params;
+            Found::MethodNotAllowed { allow } => {
+                let (other, params) = (self.table.find_any(path))
+                    .expect("a method that is not allowed has a neighbour that is");
+                unrouted.index = outermost + self.scopes[usize::from(*other)];
+                unrouted.params = params;
                 unrouted.allow = allow;
             }
             // The server as a whole answers OPTIONS.

@@ -39,7 +39,8 @@ impl BuiltRoutes {
     /// The slots that steps write and no later step reads, route by route. Known from the types alone.
     ///
     /// A step that stands in several routes, as those of a `before` chain do, is not named where one of
-    /// them reads what it writes.
+    /// them reads what it writes. A slot that only an explicit continuation reads is named: what
+    /// continues a step is known only when it runs.
     ///
     /// ```
     /// use cutaway::prelude::*;

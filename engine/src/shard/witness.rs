@@ -1,6 +1,7 @@
 //! What a test may see of a shard: the requests that have not ended, by the sockets they came from.
 
 use cutaway_reactor::{Backend, Socket};
+use cutaway_scheduler::Nanos;
 
 use super::connection::Reply;
 use super::turn::Shard;
@@ -25,6 +26,11 @@ impl UnderWay {
 }
 
 impl<B: Backend> Shard<B> {
+    /// When the next timer comes.
+    pub(crate) fn next_timer_at(&self) -> Option<Nanos> {
+        self.core.next_timer_at()
+    }
+
     /// Shows every request that has not ended, those of one connection in the order of their replies.
     pub(crate) fn each_under_way(&self, mut see: impl FnMut(&Socket, UnderWay)) {
         let core = &self.core;
@@ -74,7 +80,6 @@ impl<B: Backend> Shard<B> {
         use std::num::NonZeroU32;
 
         use cutaway_reactor::Ticket;
-        use cutaway_scheduler::Nanos;
 
         use super::connection::HeldReply;
         use super::core::TimerItem;

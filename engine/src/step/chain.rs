@@ -356,7 +356,7 @@ impl Entry {
         (A, B, C): Clauses,
     {
         let mut entry = Entry {
-            step: Arc::new(Erased::<F, (A, B, C), R>(step, PhantomData)),
+            step: Arc::new(Erased::<F, (A, B, C), R>::new(step)),
             name: std::any::type_name::<F>(),
             reads: Vec::new(),
             writes: Vec::new(),
@@ -369,16 +369,38 @@ impl Entry {
     }
 }
 
-/// A step that opens its own window on the frame.
-pub(crate) trait ErasedStep: Send + Sync {
-    /// Its access in a plan.
-    fn access(&self, plan: &mut PlanBuilder, resources: Box<[u16]>) -> Access;
-
+/// A step, or a continuation, that opens its own window on the frame.
+pub(crate) trait Run {
     /// Runs it.
-    fn call(&self, frame: &Frame, access: &Access) -> Step;
+    fn call(&self, frame: &Frame, access: &Access<'_>) -> Step;
 }
 
-struct Erased<F, C, R>(F, PhantomData<fn() -> (C, R)>);
+/// A step that has a place in plans and is shared by shards.
+pub(crate) trait ErasedStep: Run + Send + Sync {
+    /// Its access in a plan.
+    fn access(&self, plan: &mut PlanBuilder, resources: Box<[u16]>) -> Access<'static>;
+}
+
+/// A function with the clauses `C`, whose type is forgotten behind [`Run`].
+pub(super) struct Erased<F, C, R>(F, PhantomData<fn() -> (C, R)>);
+
+impl<F, C, R> Erased<F, C, R> {
+    pub(super) fn new(function: F) -> Erased<F, C, R> {
+        Erased(function, PhantomData)
+    }
+}
+
+impl<F, A, B, C, R> Run for Erased<F, (A, B, C), R>
+where
+    F: for<'a, 'r> Fn(&'a mut Cx<'r, A, B, C>) -> R,
+    R: IntoStep,
+    (A, B, C): Clauses,
+{
+    #[inline]
+    fn call(&self, frame: &Frame, access: &Access<'_>) -> Step {
+        frame.enter::<(A, B, C), Step>(access, |window| (self.0)(&mut Cx::new(window)).into_step())
+    }
+}
 
 impl<F, A, B, C, R> ErasedStep for Erased<F, (A, B, C), R>
 where
@@ -386,12 +408,7 @@ where
     R: IntoStep,
     (A, B, C): Clauses,
 {
-    fn access(&self, plan: &mut PlanBuilder, resources: Box<[u16]>) -> Access {
+    fn access(&self, plan: &mut PlanBuilder, resources: Box<[u16]>) -> Access<'static> {
         plan.access::<(A, B, C)>(resources)
-    }
-
-    #[inline]
-    fn call(&self, frame: &Frame, access: &Access) -> Step {
-        frame.enter::<(A, B, C), Step>(access, |window| (self.0)(&mut Cx::new(window)).into_step())
     }
 }

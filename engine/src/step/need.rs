@@ -21,16 +21,14 @@ mod then;
 
 pub use all::{All, AllRequired, all, all_required};
 pub use race::{FirstCompletion, FirstSuccess, Race, RaceRule, any, first};
-pub use record::{Draft, NeedRecord, Order};
+pub use record::{Draft, Drafted, NeedRecord, Order};
 pub use then::{Needed, Then};
-
-pub(crate) use then::Continuation;
 
 use std::time::Duration;
 
 use super::decision::{Decision, Step};
 use crate::ctx::{Clauses, Cx, Filler, Slot, Writable};
-use crate::effect::{Ask, Effect, Shape, Timer};
+use crate::effect::{Ask, Effect, EffectRecord, Shape, Timer};
 
 /// How many effects one need may have. A request whose step asks for more fails with a 500 that names
 /// the step.
@@ -134,8 +132,8 @@ pub trait IntoNeed<'r, C: Clauses, Index> {
     note = "an effect has its slot by `.into(Slot)`; a race, a list and a continuation stand alone in `cx.need`"
 )]
 pub trait Part<'r, C: Clauses, Index> {
-    /// Writes itself down.
-    fn add(self, draft: &mut Draft<'_, 'r, C>);
+    /// Itself at this place of the need.
+    fn at(self, place: usize, draft: &Draft<'_, 'r, C>) -> Drafted<'r>;
 }
 
 impl<'r, C, S, I> Part<'r, C, I> for Effect<'r, S>
@@ -143,15 +141,15 @@ where
     C: Clauses,
     S: Slot + Writable<C::Writes, I>,
 {
-    fn add(self, draft: &mut Draft<'_, 'r, C>) {
-        let first = draft.effect(self.record);
-        draft.fill(self.filler, first);
+    fn at(self, place: usize, draft: &Draft<'_, 'r, C>) -> Drafted<'r> {
+        let target = draft.target::<S, I>(self.filler, place..place + 1);
+        Drafted::of(self.record, Some(target))
     }
 }
 
 impl<'r, C: Clauses> Part<'r, C, ()> for Timer {
-    fn add(self, draft: &mut Draft<'_, 'r, C>) {
-        draft.effect(Ask::<'r>::record(self));
+    fn at(self, _place: usize, _: &Draft<'_, 'r, C>) -> Drafted<'r> {
+        Drafted::of(Ask::<'r>::record(self), None)
     }
 }
 
@@ -161,15 +159,13 @@ where
     S: Slot + Writable<C::Writes, I>,
 {
     fn draft(self, draft: &mut Draft<'_, 'r, C>) {
-        draft.reserve(1, 1);
-        self.add(draft);
+        draft.parts([self.at(0, draft)]);
     }
 }
 
 impl<'r, C: Clauses> IntoNeed<'r, C, ()> for Timer {
     fn draft(self, draft: &mut Draft<'_, 'r, C>) {
-        draft.reserve(1, 1);
-        self.add(draft);
+        draft.parts([self.at(0, draft)]);
     }
 }
 
@@ -181,22 +177,21 @@ impl<'r, C: Clauses> IntoNeed<'r, C, ()> for Timer {
 )]
 pub trait Parts<'r, C: Clauses, Index> {
     /// Writes them down.
-    fn add_each(self, draft: &mut Draft<'_, 'r, C>);
+    fn draft_each(self, draft: &mut Draft<'_, 'r, C>);
 }
 
 macro_rules! tuples {
-    ($(($count:literal: $($part:ident $index:ident)+))+) => {$(
+    ($(($($place:literal $part:ident $index:ident)+))+) => {$(
         #[diagnostic::do_not_recommend]
         impl<'r, C, $($part, $index),+> Parts<'r, C, ($($index,)+)> for ($($part,)+)
         where
             C: Clauses,
             $($part: Part<'r, C, $index>,)+
         {
-            fn add_each(self, draft: &mut Draft<'_, 'r, C>) {
-                draft.reserve($count, $count);
+            fn draft_each(self, draft: &mut Draft<'_, 'r, C>) {
                 #[allow(non_snake_case)] // named as their types
                 let ($($part,)+) = self;
-                $($part.add(draft);)+
+                draft.parts([$($part.at($place, draft)),+]);
             }
         }
 
@@ -206,7 +201,7 @@ macro_rules! tuples {
             $($part: Part<'r, C, $index>,)+
         {
             fn draft(self, draft: &mut Draft<'_, 'r, C>) {
-                self.add_each(draft);
+                self.draft_each(draft);
             }
         }
 
@@ -215,13 +210,13 @@ macro_rules! tuples {
 }
 
 tuples! {
-    (2: P1 I1 P2 I2)
-    (3: P1 I1 P2 I2 P3 I3)
-    (4: P1 I1 P2 I2 P3 I3 P4 I4)
-    (5: P1 I1 P2 I2 P3 I3 P4 I4 P5 I5)
-    (6: P1 I1 P2 I2 P3 I3 P4 I4 P5 I5 P6 I6)
-    (7: P1 I1 P2 I2 P3 I3 P4 I4 P5 I5 P6 I6 P7 I7)
-    (8: P1 I1 P2 I2 P3 I3 P4 I4 P5 I5 P6 I6 P7 I7 P8 I8)
+    (0 P1 I1 1 P2 I2)
+    (0 P1 I1 1 P2 I2 2 P3 I3)
+    (0 P1 I1 1 P2 I2 2 P3 I3 3 P4 I4)
+    (0 P1 I1 1 P2 I2 2 P3 I3 3 P4 I4 4 P5 I5)
+    (0 P1 I1 1 P2 I2 2 P3 I3 3 P4 I4 4 P5 I5 5 P6 I6)
+    (0 P1 I1 1 P2 I2 2 P3 I3 3 P4 I4 4 P5 I5 5 P6 I6 6 P7 I7)
+    (0 P1 I1 1 P2 I2 2 P3 I3 3 P4 I4 4 P5 I5 5 P6 I6 6 P7 I7 7 P8 I8)
 }
 
 /// Effects of one type without slots: an array, or anything else that can be iterated.
@@ -234,8 +229,8 @@ pub trait Asks<'r> {
     /// The shape of each one's result.
     type Shape: Shape;
 
-    /// Writes them down, with what `Q` and the slot say of them.
-    fn add_each<C: Clauses, Q: Shape, S: Slot>(self, draft: &mut Draft<'_, 'r, C>);
+    /// As the shard will find them, with what `Q` and the slot say of them.
+    fn records<Q: Shape, S: Slot>(self) -> impl Iterator<Item = EffectRecord<'r>>;
 }
 
 #[diagnostic::do_not_recommend]
@@ -246,16 +241,8 @@ where
 {
     type Shape = <M::Item as Ask<'r>>::Shape;
 
-    fn add_each<C: Clauses, Q: Shape, S: Slot>(self, draft: &mut Draft<'_, 'r, C>) {
-        let asks = self.into_iter();
-        draft.reserve(asks.size_hint().0, 1);
-        for ask in asks {
-            draft.effect(ask.record().shaped::<Q, S>());
-            if draft.is_over() {
-                // It has failed, and an iterator need not end.
-                break;
-            }
-        }
+    fn records<Q: Shape, S: Slot>(self) -> impl Iterator<Item = EffectRecord<'r>> {
+        (self.into_iter()).map(|ask| ask.record().shaped::<Q, S>())
     }
 }
 
@@ -269,3 +256,6 @@ pub struct Placed<'r, G, S> {
 impl<S> Needed for Effect<'_, S> {}
 impl Needed for Timer {}
 impl<G, S> Needed for Placed<'_, G, S> {}
+
+#[cfg(test)]
+mod tests;

@@ -9,7 +9,7 @@ use cutaway_scheduler::{ClassId, ClassTable, Nanos};
 
 use super::chain::{Deadline, ErasedStep, Settings};
 use super::decision::{Decision, Failure};
-use super::need::{Continuation, EFFECTS_PER_NEED_MAX};
+use super::need::EFFECTS_PER_NEED_MAX;
 use super::panic::{Panic, caught};
 use crate::ctx::{Access, BodyFormat, Context, Frame, Marks, NeedFault, Plan, SlotMeta};
 use crate::effect::{EffectResult, ResourceMeta};
@@ -41,6 +41,8 @@ pub enum BodyMode {
     None,
     /// It is there before the first step runs.
     Buffered,
+    /// The request begins without it, and an effect takes it.
+    Streamed,
 }
 
 /// As [`BodyMode`], with what the content has to be.
@@ -48,6 +50,7 @@ pub enum BodyMode {
 enum BodyUse {
     None,
     Buffered(BodyFormat),
+    Streamed,
 }
 
 const _: () = {
@@ -57,7 +60,7 @@ const _: () = {
 
 struct PlacedStep {
     step: Arc<dyn ErasedStep>,
-    access: Access,
+    access: Access<'static>,
     extracts: Box<[PlacedExtract]>,
     name: &'static str,
     reads: Box<[SlotMeta]>,
@@ -67,8 +70,8 @@ struct PlacedStep {
 }
 
 struct PlacedExtract {
-    access: Access,
-    run: fn(&Frame, &Access) -> Result<(), Failure>,
+    access: Access<'static>,
+    run: fn(&Frame, &Access<'_>) -> Result<(), Failure>,
 }
 
 /// What a run of steps came to.
@@ -178,13 +181,14 @@ impl Route {
         match self.body {
             BodyUse::None => BodyMode::None,
             BodyUse::Buffered(_) => BodyMode::Buffered,
+            BodyUse::Streamed => BodyMode::Streamed,
         }
     }
 
-    /// What its steps take the content as; none where they do not read it.
+    /// What its slots take the content as; none where it has no slot of it.
     pub fn body_format(&self) -> Option<BodyFormat> {
         match self.body {
-            BodyUse::None => None,
+            BodyUse::None | BodyUse::Streamed => None,
             BodyUse::Buffered(format) => Some(format),
         }
     }
@@ -274,49 +278,35 @@ impl Route {
         }
     }
 
-    /// Goes on when the effects of the step at `at` have filled their slots: with the continuation in
-    /// that step's place, or with the next step.
-    fn resume_steps<O: StepObserver>(
+    /// What the step at `at` waited for has filled its slots: runs its continuation in its place, if it
+    /// has one. None where the next step follows at once.
+    fn resume_step<O: StepObserver>(
         &self,
         frame: &Frame,
         at: &mut u16,
         observer: &mut O,
-    ) -> Result<Stop, Failure> {
+    ) -> Result<Option<Stop>, Failure> {
         let step = (self.steps.get(usize::from(*at))).ok_or_else(|| self.unanswered())?;
         if let Some(bit) = frame.marks().put_twice() {
             return Err(self.put_twice(step.name, bit));
         }
-        let need = frame.take_need();
-        if let Some(continuation) = need.and_then(|need| need.continuation) {
-            return self.run_continuation(step, &continuation, frame, at, observer);
-        }
-        if !frame.holds(step.access.writes()) {
-            return Err(self.not_put(step.name, step.access.writes(), frame));
-        }
-        *at += 1;
-        self.run_steps(frame, at, observer)
-    }
-
-    fn run_continuation<O: StepObserver>(
-        &self,
-        step: &PlacedStep,
-        continuation: &Continuation<'_>,
-        frame: &Frame,
-        at: &mut u16,
-        observer: &mut O,
-    ) -> Result<Stop, Failure> {
+        let writes = step.access.writes();
+        let Some(continuation) = frame.take_need().and_then(|need| need.continuation) else {
+            if !frame.holds(writes) {
+                return Err(self.not_put(step.name, writes, frame));
+            }
+            *at += 1;
+            return Ok(None);
+        };
         if !frame.holds(continuation.reads()) {
             return Err(self.not_put(continuation.name, continuation.reads(), frame));
         }
         observer.step_start(*at);
         let decided = (continuation.call(frame)).and_then(|decision| {
             step.usage.note(frame.touched().take());
-            self.keeps_contract(continuation.name, step.access.writes(), frame, decision)
+            self.keeps_contract(continuation.name, writes, frame, decision)
         });
-        match end_step(decided, at, observer)? {
-            Some(stop) => Ok(stop),
-            None => self.run_steps(frame, at, observer),
-        }
+        end_step(decided, at, observer)
     }
 
     /// What a step has broken.
@@ -518,8 +508,11 @@ impl Context {
             Err(panic) => return self.fail_in_step(route, panic),
         }
         let (frame, at) = (&self.frame, &mut self.at);
-        let ran = caught(|| route.resume_steps(frame, at, observer));
-        self.outcome_of(ran, route, observer)
+        let ran = caught(|| route.resume_step(frame, at, observer));
+        match ran.map(Result::transpose).transpose() {
+            None => self.run(route, observer),
+            Some(ran) => self.outcome_of(ran, route, observer),
+        }
     }
 
     #[inline]

@@ -339,6 +339,11 @@ impl Simulation {
         self.shard.leak(leak);
     }
 
+    /// When the shard's next timer comes.
+    pub(crate) fn next_timer_at(&self) -> Option<Nanos> {
+        self.shard.next_timer_at()
+    }
+
     /// Whether nothing more happens at this moment.
     pub(crate) fn is_settled(&mut self) -> bool {
         let now = self.net.clock().now();

@@ -1,20 +1,28 @@
 //! One step or one chain, without a shard.
 
+mod head;
+mod play;
+mod tested;
+
+use std::collections::VecDeque;
+
 use serde::Serialize;
 
+pub use tested::Tested;
+
 use super::content;
-use crate::ctx::{
-    Arena, Clauses, Context, Cx, Frame, Owned, Plan, Reads, RequestParts, Slot, SlotMeta, Value,
-    Writes,
-};
-use crate::effect::EffectRecord;
-use crate::http::{FieldSpan, Method, Span};
-use crate::response::{ResponseView, problem};
-use crate::route::Params;
+use crate::ctx::{Arena, Clauses, Context, Cx, Frame, Owned, Plan, Slot, SlotMeta, Value, Writes};
+use crate::effect::ResourceMeta;
+use crate::effect::sqlite::scripted::{Script, ScriptedAnswer, ScriptedStatement};
+use crate::http::Method;
+use crate::response::problem;
+use crate::route::table::param_names;
+use crate::route::{Found, TableBuilder};
 use crate::step::{
-    ChainSettings, Contract, Decision, Declared, Entry, Failure, Go, IntoStep, Outcome, Route,
-    RouteParts, StepEnd, StepObserver,
+    Chain, ChainSettings, Entry, Go, IntoStep, Outcome, Route, RouteParts, StepEnd, StepObserver,
 };
+use head::Head;
+use play::{Content, Play, Played};
 
 /// A GET request for this target.
 pub fn get(target: &str) -> Test {
@@ -36,11 +44,13 @@ pub fn request(method: Method, target: &str) -> Test {
         body: Vec::new(),
         given: Vec::new(),
         puts: Vec::new(),
+        answers: VecDeque::new(),
+        script: None,
     }
 }
 
 /// A request that is being made up, with what earlier steps would have put.
-#[must_use = "a test does nothing until `run`"]
+#[must_use = "a test does nothing until `run` or `run_chain`"]
 pub struct Test {
     method: Method,
     target: String,
@@ -49,9 +59,13 @@ pub struct Test {
     body: Vec<u8>,
     given: Vec<SlotMeta>,
     puts: Vec<Put>,
+    answers: VecDeque<ScriptedAnswer>,
+    script: Option<Answering>,
 }
 
 type Put = Box<dyn FnOnce(&Plan, &Frame)>;
+
+type Answering = Box<dyn FnMut(&ScriptedStatement<'_>) -> ScriptedAnswer>;
 
 impl Test {
     /// A path parameter, as the pattern would have found it.
@@ -169,24 +183,168 @@ impl Test {
         self
     }
 
-    /// Runs the step.
+    /// The path parameters, as this pattern finds them in the target.
+    ///
+    /// # Panics
+    /// The target does not match, or the pattern is malformed.
+    #[track_caller]
+    pub fn pattern(mut self, pattern: &'static str) -> Test {
+        let mut table = TableBuilder::new();
+        table.add(self.method, pattern, ());
+        let table = table
+            .build()
+            .unwrap_or_else(|errors| panic!("{}", errors[0]));
+        let path = self.target.split('?').next().unwrap_or_default();
+        let Found::Route { params, .. } = table.find_escaped(self.method, path.as_bytes()) else {
+            panic!("`{path}` does not match `{pattern}`");
+        };
+        let texts = params.spans().iter().map(|span| {
+            let raw = span.of(path.as_bytes());
+            String::from_utf8_lossy(raw).into_owned()
+        });
+        self.params
+            .extend(param_names(pattern).into_iter().zip(texts));
+        self
+    }
+
+    /// Answers the next statement that is asked for; called again, the one after it. Without a delay
+    /// the answer comes at once.
+    ///
+    /// An effect that is answered completes: its result is decoded into its slot, and the next step
+    /// runs, if there is one. Where the answers are used up, the [script](Test::script) is asked; and
+    /// without one it ends there: the request waits.
+    ///
+    /// ```
+    /// use cutaway::prelude::*;
+    /// use cutaway::testing::{self, ScriptedAnswer};
+    ///
+    /// resource!(pub Blog: Sqlite);
+    /// slot!(pub Title<'r>: Option<(&'r str,)>);
+    ///
+    /// fn load(cx: &mut Cx<Writes<Title>, Uses<Blog>>) -> Step {
+    ///     cx.need(cx.on(Blog).query_opt("SELECT title FROM posts").into(Title))
+    /// }
+    ///
+    /// let tested = testing::get("/").answer(ScriptedAnswer::row(("First",))).run(load);
+    /// assert_eq!(tested.decision(), Ok(Decision::Continue));
+    /// assert_eq!(tested.slot(Title, |title| title.unwrap().0 == "First"), Some(true));
+    ///
+    /// let tested = testing::get("/").answer(ScriptedAnswer::none()).run(load);
+    /// assert_eq!(tested.slot(Title, |title| title.is_none()), Some(true));
+    /// ```
+    pub fn answer(mut self, answer: ScriptedAnswer) -> Test {
+        self.answers.push_back(answer);
+        self
+    }
+
+    /// Answers every statement with what this function says.
+    ///
+    /// ```
+    /// use cutaway::effect::SqlValue;
+    /// use cutaway::prelude::*;
+    /// use cutaway::testing::{self, ScriptedAnswer};
+    ///
+    /// resource!(pub Blog: Sqlite);
+    /// slot!(pub PostId: i64 = path "id");
+    /// slot!(pub Title<'r>: Option<(&'r str,)>);
+    ///
+    /// fn load(cx: &mut Cx<Reads<PostId>, Writes<Title>, Uses<Blog>>) -> Step {
+    ///     let id = *cx.get(PostId);
+    ///     cx.need(cx.on(Blog).query_opt("SELECT title FROM posts WHERE id = ?1").bind(id).into(Title))
+    /// }
+    ///
+    /// fn show(cx: &mut Cx<Reads<Title>>) -> Step {
+    ///     let (title,) = cx.get(Title).or_fail(NotFound, "post", cx.param("id"))?;
+    ///     cx.text(title)
+    /// }
+    ///
+    /// let test = |target| {
+    ///     testing::get(target).pattern("/posts/{id}").script(|statement| match statement.params {
+    ///         [SqlValue::Int(7)] => ScriptedAnswer::row(("First",)),
+    ///         _ => ScriptedAnswer::none(),
+    ///     })
+    /// };
+    /// assert_eq!(test("/posts/7").run_chain(chain(load).then(show)).text(), "First");
+    /// test("/posts/8").run_chain(chain(load).then(show)).assert_fails(NotFound, "post", "8");
+    /// ```
+    pub fn script(
+        mut self,
+        script: impl FnMut(&ScriptedStatement<'_>) -> ScriptedAnswer + 'static,
+    ) -> Test {
+        self.script = Some(Box::new(script));
+        self
+    }
+
+    /// Runs the step. Where it asks for effects and all of them are [answered](Test::answer), they
+    /// complete, and its continuation runs, if it named one.
     ///
     /// # Panics
     /// A slot that the step reads was not put, or one was put that it does not read.
+    #[track_caller]
     pub fn run<F, A, B, C, R>(self, step: F) -> Tested
     where
         F: for<'a, 'r> Fn(&'a mut Cx<'r, A, B, C>) -> R + Send + Sync + 'static,
         R: IntoStep + 'static,
         (A, B, C): Clauses,
     {
-        let entry = Entry::of(step);
-        let resources = entry.uses.clone();
+        // Behind the step stands one that is never gone beyond, so that to continue is no fall off
+        // the end.
+        let entries = vec![Entry::of(step), Entry::of::<_, (), (), (), ()>(end)];
+        self.run_entries(entries, 1, Go::Pause)
+    }
+
+    /// Runs a chain from its first step to its answer, its failure, or an effect that nobody
+    /// [answers](Test::answer).
+    ///
+    /// ```
+    /// use cutaway::prelude::*;
+    /// use cutaway::testing::{self, ScriptedAnswer};
+    ///
+    /// resource!(pub Blog: Sqlite);
+    /// slot!(pub User: String);
+    /// slot!(pub Count: (i64,));
+    ///
+    /// fn count(cx: &mut Cx<Reads<User>, Writes<Count>, Uses<Blog>>) -> Step {
+    ///     let user = cx.get(User);
+    ///     cx.need(cx.on(Blog).query_one("SELECT count(*) FROM posts WHERE author = ?1").bind(user).into(Count))
+    /// }
+    ///
+    /// fn show(cx: &mut Cx<Reads<(User, Count)>>) -> Step {
+    ///     let text = format!("{} has {} posts", cx.get(User), cx.get(Count).0);
+    ///     cx.text(&text)
+    /// }
+    ///
+    /// let tested = testing::get("/mine")
+    ///     .put(User, "ann".to_owned())
+    ///     .answer(ScriptedAnswer::row((3,)))
+    ///     .run_chain(given::<User>().then(count).then(show));
+    /// assert_eq!(tested.decision(), Ok(Decision::Done));
+    /// assert_eq!(tested.text(), "ann has 3 posts");
+    /// assert_eq!(tested.steps().len(), 2);
+    /// ```
+    ///
+    /// # Panics
+    /// A slot that the chain expects was not put, or one was put that it does not read; the chain is
+    /// empty.
+    #[track_caller]
+    pub fn run_chain<G, Theirs, Own>(self, chain: Chain<G, Theirs, Own>) -> Tested {
+        self.run_entries(chain.entries, 0, Go::On)
+    }
+
+    #[track_caller]
+    fn run_entries(mut self, entries: Vec<Entry>, own_steps_count: usize, go: Go) -> Tested {
+        let mut resources: Vec<ResourceMeta> = Vec::new();
+        for used in entries.iter().flat_map(|entry| &entry.uses) {
+            if !resources.iter().any(|known| known.id == used.id) {
+                resources.push(*used);
+            }
+        }
         let parts = RouteParts {
             method: self.method,
             pattern: "a test",
             params: self.params.iter().map(|(name, _)| *name).collect(),
             settings: ChainSettings::default(),
-            entries: vec![entry],
+            entries,
             resources: &resources,
             renderer: problem,
         };
@@ -199,168 +357,65 @@ impl Test {
         for put in self.puts {
             put(route.plan(), &context.frame);
         }
-        let outcome = context.run(&route, &mut OneStep);
+        let (mut answers, mut script) = (self.answers, self.script.take());
+        let has_answers = !answers.is_empty() || script.is_some();
+        let script = Script::new(move |statement| {
+            let next = answers.pop_front();
+            let asked = next.or_else(|| script.as_mut().map(|script| script(statement)));
+            asked.unwrap_or_else(ScriptedAnswer::never)
+        });
+        let mut observer = Ran {
+            steps: Vec::new(),
+            go,
+        };
+        let mut outcome = context.run(&route, &mut observer);
+        let content = Content {
+            media_type: (self.fields.iter())
+                .find(|(name, _)| name.eq_ignore_ascii_case("content-type"))
+                .map(|(_, value)| value.clone().into_bytes()),
+            bytes: self.body,
+        };
+        // The content of a whole chain is there without a script.
+        let plays = has_answers || go == Go::On && resources.iter().any(ResourceMeta::is_body);
+        let mut play = plays.then(|| Play::new(&resources, &script, content));
+        while outcome == Outcome::Need
+            && let Some(play) = &mut play
+            && let Some(need) = context.need()
+        {
+            match play.play(&need, route.step_name(context.step())) {
+                Played::Results(results) => {
+                    outcome = context.resume(&route, results, &mut observer);
+                }
+                Played::Failed(failure) => outcome = context.fail(&route, failure),
+                Played::Stuck => break,
+            }
+        }
         Tested {
             context,
             route,
             outcome,
+            ran: observer.steps,
+            own_steps_count,
         }
     }
 }
 
-/// What became of a step.
-pub struct Tested {
-    context: Context,
-    route: Route,
-    outcome: Outcome,
+fn end(_: &mut Cx) {}
+
+/// Notes which steps run.
+struct Ran {
+    steps: Vec<u16>,
+    /// What comes after a step that continues.
+    go: Go,
 }
 
-impl Tested {
-    /// What the step decided.
-    ///
-    /// # Errors
-    /// The failure, where it failed, panicked or broke its contract.
-    pub fn decision(&self) -> Result<Decision, &Failure> {
-        match &self.outcome {
-            Outcome::Paused => Ok(Decision::Continue),
-            Outcome::Need => Ok(Decision::Need),
-            Outcome::Done => Ok(Decision::Done),
-            Outcome::Failed(failure) => Err(failure),
-        }
+impl StepObserver for Ran {
+    fn step_start(&mut self, step: u16) {
+        self.steps.push(step);
     }
-
-    /// The failure of the request, if it failed.
-    pub fn failure(&self) -> Option<&Failure> {
-        self.decision().err()
-    }
-
-    /// Reads a slot; none where it has no value.
-    pub fn slot<S: Slot, T>(
-        &self,
-        _slot: S,
-        read: impl for<'r> FnOnce(&'r Value<'r, S>) -> T,
-    ) -> Option<T> {
-        let access = (self.route.plan()).access::<(Reads<S>, Writes<S>, ())>()?;
-        (self.context.frame).enter::<(Reads<S>, Writes<S>, ()), _>(&access, |window| {
-            window.has::<S, _>().then(|| read(window.get::<S, _>()))
-        })
-    }
-
-    /// The slots in the step's `Reads` that this run of it did not read. Empty where it failed, and in
-    /// release builds, which do not count.
-    ///
-    /// ```
-    /// use cutaway::prelude::*;
-    /// use cutaway::testing;
-    ///
-    /// slot!(pub User: String);
-    /// slot!(pub Rights: u32);
-    ///
-    /// fn greet(cx: &mut Cx<Reads<(User, Rights)>>) -> Step {
-    ///     let user = cx.get(User);
-    ///     cx.text(user)
-    /// }
-    ///
-    /// let tested = testing::get("/").put(User, "ann".to_owned()).put(Rights, 1).run(greet);
-    /// assert!(!cfg!(debug_assertions) || tested.unread() == ["Rights"]);
-    /// ```
-    pub fn unread(&self) -> Vec<&'static str> {
-        let untouched = self.route.contracts().flat_map(Contract::untouched_slots);
-        untouched
-            .filter(|(declared, _)| *declared == Declared::ToRead)
-            .map(|(_, slot)| slot.name)
-            .collect()
-    }
-
-    /// The effect that the step asked for.
-    pub fn effect(&self) -> Option<EffectRecord<'_>> {
-        self.context.effect()
-    }
-
-    /// The response: what the step made, or the problem that its failure is rendered as.
-    pub fn response(&self) -> ResponseView<'_> {
-        self.context.response()
-    }
-}
-
-/// Pauses after each step, so that a step that continues does not fall off the end.
-struct OneStep;
-
-impl StepObserver for OneStep {
-    fn step_start(&mut self, _: u16) {}
 
     fn step_end(&mut self, _: u16, _: StepEnd) -> Go {
-        Go::Pause
-    }
-}
-
-/// A head as it would have come, and where its parts lie. Parameters stand behind it, for a test
-/// names them without a pattern.
-struct Head {
-    bytes: Vec<u8>,
-    method: Method,
-    target: Span,
-    path: Span,
-    query: Option<Span>,
-    fields: Vec<FieldSpan>,
-    params: Params,
-}
-
-impl Head {
-    fn of(test: &Test) -> Head {
-        let mut bytes = Vec::new();
-        let mut add = |text: &str| {
-            let start = bytes.len();
-            bytes.extend_from_slice(text.as_bytes());
-            Span::between(start, bytes.len())
-        };
-        add(test.method.name());
-        add(" ");
-        let target = add(&test.target);
-        add(" HTTP/1.1\r\n");
-        let fields = (test.fields.iter())
-            .map(|(name, value)| {
-                let name = add(name);
-                add(": ");
-                let value = add(value);
-                add("\r\n");
-                FieldSpan { name, value }
-            })
-            .collect();
-        add("\r\n");
-        let (path_len, has_query) = match test.target.find('?') {
-            Some(at) => (at, true),
-            None => (test.target.len(), false),
-        };
-        let path = Span::between(target.start as usize, target.start as usize + path_len);
-        let mut params = Params::new();
-        for (_, text) in &test.params {
-            let mut text = add(text);
-            text.start -= path.start;
-            params.push(text);
-        }
-        Head {
-            bytes,
-            method: test.method,
-            target,
-            path,
-            query: has_query.then(|| Span::between(path.end() + 1, target.end())),
-            fields,
-            params,
-        }
-    }
-
-    fn begin(&self, context: &mut Context, route: &Route, body: &[u8]) {
-        let parts = RequestParts {
-            method: self.method,
-            target: self.target,
-            path: self.path,
-            query: self.query,
-            fields: &self.fields,
-            params: &self.params,
-            body,
-        };
-        context.begin(route, &self.bytes, &parts);
+        self.go
     }
 }
 

@@ -96,9 +96,13 @@ impl RequestTimeline {
                     submitted_after: at,
                     started_after: None,
                     finished_after: None,
+                    let_go_after: None,
                 }),
                 (MarkKind::JobStarted, Some(effect)) => effect.started_after = Some(at),
-                (MarkKind::JobFinished, Some(effect)) => effect.finished_after = Some(at),
+                (MarkKind::JobFinished | MarkKind::Completed, Some(effect)) => {
+                    effect.finished_after = Some(at);
+                }
+                (MarkKind::LetGo, Some(effect)) => effect.let_go_after = Some(at),
                 _ => {}
             }
         }
@@ -192,14 +196,17 @@ pub struct TimedEffect<'t> {
     pub resource: &'t str,
     /// When it was submitted.
     pub submitted_after: Duration,
-    /// When a worker took it up, where its result came in time.
+    /// When a worker took it up, where its result was waited for; none for a timer.
     pub started_after: Option<Duration>,
-    /// When the worker was done with it, where its result came in time.
+    /// When the worker was done with it, where its result was waited for; or when the timer had come.
     pub finished_after: Option<Duration>,
+    /// When nobody waited for it any more: it has lost a race, or taken all the time it had, or
+    /// another effect has failed.
+    pub let_go_after: Option<Duration>,
 }
 
 impl TimedEffect<'_> {
-    /// How long the worker had it; none where its result did not come in time.
+    /// How long the worker had it; none where nobody waited for its result, and for a timer.
     pub fn run(&self) -> Option<Duration> {
         Some(self.finished_after?.saturating_sub(self.started_after?))
     }

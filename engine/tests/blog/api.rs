@@ -237,7 +237,12 @@ fn every_fault_of_an_input_is_told_at_once() {
             post(format!("/blog/posts/{id}/comments")).json(&json!({"content": "c"})),
         );
         let errors = |site: &mut dyn Site, ask: Ask| {
-            let problem = site.problem(422, ask);
+            let response = site.expect(422, ask);
+            let problem = response.problem();
+            assert_eq!(
+                problem["request_id"].as_str(),
+                response.field("x-request-id")
+            );
             let errors = problem["errors"].as_array().unwrap().iter();
             let told = errors.map(|error| {
                 assert!(!error["detail"].as_str().unwrap().is_empty());

@@ -286,3 +286,44 @@ fn patience_says_where_a_request_is() {
     );
     assert_eq!(app.now(), 2.secs());
 }
+
+#[test]
+fn the_words_of_a_test_that_fails_say_what_was_found() {
+    slot!(Id: i64 = path "id");
+
+    fn lost(cx: &mut Cx<Reads<Id>>) -> Step {
+        let id = cx.get(Id).to_string();
+        fail(NotFound, "post", id)
+    }
+
+    fn found(cx: &mut Cx) -> Step {
+        cx.text("found")
+    }
+
+    let tested = testing::get("/posts/7").param("id", "7").run(lost);
+    tested.assert_fails(NotFound, "post", "7");
+    check(
+        || tested.assert_fails(NotFound, "post", "8"),
+        &["expected the failure NotFound: post 8, got NotFound: post 7"],
+    );
+    check(
+        || {
+            testing::get("/")
+                .run(found)
+                .assert_fails(NotFound, "post", "7")
+        },
+        &["got the decision Done"],
+    );
+    check(
+        || {
+            testing::get("/").run(found).json::<i64>();
+        },
+        &["no such JSON", "found"],
+    );
+    check(
+        || {
+            let _ = testing::get("/users/7").pattern("/posts/{id}");
+        },
+        &["`/users/7` does not match `/posts/{id}`"],
+    );
+}

@@ -7,7 +7,7 @@ use std::time::Duration;
 use cutaway::effect::SqlValue;
 use cutaway::effect::sqlite::{Constraint, SqlErrorKind};
 use cutaway::prelude::*;
-use cutaway::testing::{App, ScriptedAnswer};
+use cutaway::testing::{App, ScriptedAnswer, ScriptedStatement};
 use cutaway::timeline::{MarkKind, Stage};
 
 use crate::service::{Blog, CREATE, LOAD, routes};
@@ -151,5 +151,64 @@ fn an_answer_after_the_deadline_is_a_timeout_at_the_deadline() {
     let timeline = response.timeline();
     timeline.assert_stages(&[(Stage::Park, timeline.total())]);
     assert!(timeline.total() < 10.secs());
+    app.finish();
+}
+
+fn by_text(statement: &ScriptedStatement<'_>) -> ScriptedAnswer {
+    match statement.sql {
+        "one" => ScriptedAnswer::row((1,)).after(3.millis()),
+        _ => ScriptedAnswer::row((2,)).after(5.millis()),
+    }
+}
+
+#[test]
+fn effects_side_by_side_take_as_long_as_the_longest() {
+    let app = App::new(routes());
+    app.script(Blog, by_text);
+    let response = app.get("/both").send();
+    let timeline = response.timeline();
+    timeline.assert_stages(&[(Stage::Park, 5.millis())]);
+    let effects = timeline.effects();
+    let finished: Vec<_> = effects
+        .iter()
+        .map(|it| (it.which, it.finished_after))
+        .collect();
+    assert_eq!(finished, [(0, Some(3.millis())), (1, Some(5.millis()))]);
+    app.finish();
+}
+
+#[test]
+fn a_loser_of_a_race_is_let_go() {
+    let app = App::new(routes());
+    app.script(Blog, by_text);
+    let response = app.get("/race").send();
+    assert_eq!(response.text(), "1");
+    let timeline = response.timeline();
+    timeline.assert_stages(&[(Stage::Park, 3.millis())]);
+    let [winner, loser] = timeline.effects()[..] else {
+        panic!("two effects:\n{timeline}")
+    };
+    assert_eq!(
+        (winner.run(), winner.let_go_after),
+        (Some(3.millis()), None)
+    );
+    assert_eq!((loser.run(), loser.let_go_after), (None, Some(3.millis())));
+    assert_eq!(app.stats().late_result_count, 1);
+    app.finish();
+}
+
+#[test]
+fn a_timer_is_exact_wherever_its_request_begins() {
+    let app = App::new(routes());
+    for step in 0..7 {
+        app.advance(Duration::from_micros(700 * step));
+        for millis in [1, 2, 20] {
+            let response = app.get(&format!("/wait/{millis}")).send();
+            assert_eq!(response.text(), millis.to_string());
+            let timeline = response.timeline();
+            timeline.assert_stages(&[(Stage::Park, millis.millis())]);
+            assert_eq!(timeline.effects()[0].finished_after, Some(millis.millis()));
+        }
+    }
     app.finish();
 }

@@ -10,6 +10,9 @@ slot!(pub Post<'r>: Option<(i64, &'r str)>);
 slot!(pub Title: String = body json);
 slot!(pub Written: Executed);
 slot!(pub Length: u64 = path "millis");
+slot!(pub One: (i64,));
+slot!(pub Two: (i64,));
+slot!(pub Waited: cutaway::effect::Elapsed);
 
 fn hello(cx: &mut Cx) -> Step {
     cx.text("Hello, World!")
@@ -39,6 +42,32 @@ fn created(cx: &mut Cx<Reads<Written>>) -> Step {
     cx.status(Status::CREATED).json(&id)
 }
 
+/// Two statements at once.
+fn both(cx: &mut Cx<Writes<(One, Two)>, Uses<Blog>>) -> Step {
+    let (one, two) = (cx.on(Blog).query_one("one"), cx.on(Blog).query_one("two"));
+    cx.need((one.into(One), two.into(Two)))
+}
+
+/// Two statements, of which the first one counts.
+fn race(cx: &mut Cx<Writes<One>, Uses<Blog>>) -> Step {
+    let blog = cx.on(Blog);
+    cx.need(first([blog.query_one("one"), blog.query_one("two")]).into(One))
+}
+
+fn show_one(cx: &mut Cx<Reads<One>>) -> Step {
+    cx.json(&cx.get(One).0)
+}
+
+fn wait(cx: &mut Cx<Reads<Length>, Writes<Waited>>) -> Step {
+    let length = cx.get(Length).millis();
+    cx.need(cx.timer(length).into(Waited))
+}
+
+fn waited(cx: &mut Cx<Reads<Waited>>) -> Step {
+    let millis = cx.get(Waited).length().as_millis();
+    cx.json(&millis)
+}
+
 /// Computes for so many milliseconds.
 fn think(cx: &mut Cx<Reads<Length>>) -> Step {
     testing::spend(cx.get(Length).millis());
@@ -58,6 +87,9 @@ pub fn routes() -> BuiltRoutes {
         .get("/posts/{id}", chain(load).then(show))
         .get("/patient/{id}", chain(load).then(show).no_deadline())
         .post("/posts", chain(create).then(created))
+        .get("/both", chain(both).then(show_one))
+        .get("/race", chain(race).then(show_one))
+        .get("/wait/{millis}", chain(wait).then(waited).no_deadline())
         .get("/think/{millis}", chain(think).no_deadline())
         .build()
         .unwrap()

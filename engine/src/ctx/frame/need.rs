@@ -24,7 +24,7 @@ use super::{Frame, Marks, Window};
 use crate::ctx::list::Clauses;
 use crate::ctx::list::sealed::Member;
 use crate::ctx::slot::{Slot, Value};
-use crate::effect::{Answer, Decode, DecodeList, EffectResult, Undecoded, decode_one};
+use crate::effect::{Answers, Decode, DecodeList, EffectResult, Undecoded, decode_one};
 use crate::step::{Failure, NeedRecord};
 
 /// Why what was asked for cannot be.
@@ -67,17 +67,17 @@ impl Frame {
         let frame: &'static Frame = unsafe { NonNull::from(&*self).as_ref() };
         let need = frame.need().expect("a request that is completed waits");
         let results = &frame.results[first..];
-        for target in need.targets {
-            let mut results = results[target.effects()].iter();
-            let mut answers = frame.arena.arena().room(results.len());
+        for target in need.targets.iter().flatten() {
+            let mut effects = target.effects();
             if need.is_race() {
                 // Only the winner has a result.
-                answers.push(results.find_map(Option::as_ref).map(Answer::of));
-            } else {
-                answers.extend(results.map(|result| result.as_ref().map(Answer::of)));
+                let winner = results[effects.clone()].iter().position(Option::is_some);
+                let winner = winner.map(|place| effects.start + place);
+                effects = winner.map_or(0..0, |winner| winner..winner + 1);
             }
+            let answers = Answers::of(&results[effects.clone()], &need.effects[effects]);
             // SAFETY: by 1 the place is that of the decoder's slot, by 3 the rest.
-            let filled = unsafe { (target.fill)(frame, target.place, answers.into_bump_slice()) };
+            let filled = unsafe { (target.fill)(frame, target.place, answers) };
             filled.map_err(|error| error.into_failure(target.slot))?;
         }
         Ok(())
@@ -92,7 +92,7 @@ impl<'r, C: Clauses> Window<'r, C> {
     {
         Target {
             place: self.place_of_write::<S, I>(),
-            effects: [effects.start, effects.end],
+            effects: [effects.start as u8, effects.end as u8],
             slot: S::NAME,
             fill: filler.0,
         }
@@ -137,14 +137,14 @@ impl KeptNeed {
 pub(crate) struct Target {
     place: Place,
     /// The first of its effects in the need, and the end of them.
-    effects: [usize; 2],
+    effects: [u8; 2],
     slot: &'static str,
     fill: Fill<'static>,
 }
 
 impl Target {
     fn effects(&self) -> Range<usize> {
-        let [first, end] = self.effects;
+        let [first, end] = self.effects.map(usize::from);
         first..end
     }
 }
@@ -170,20 +170,20 @@ impl<'r, S: Slot> Filler<'r, S> {
     }
 }
 
-type Fill<'r> = unsafe fn(&'r Frame, Place, &'r [Option<Answer<'r>>]) -> Result<(), Undecoded>;
+type Fill<'r> = unsafe fn(&'r Frame, Place, Answers<'r>) -> Result<(), Undecoded>;
 
 /// # Safety
 /// `place` is that of `S` in the frame's plan, and what `'r` borrows lasts until `end`.
 unsafe fn fill<'r, S, Q>(
     frame: &'r Frame,
     place: Place,
-    answers: &'r [Option<Answer<'r>>],
+    mut answers: Answers<'r>,
 ) -> Result<(), Undecoded>
 where
     S: Slot,
     Value<'r, S>: Decode<'r, Q>,
 {
-    let answer = answers.first().and_then(Option::as_ref);
+    let answer = answers.next().flatten();
     let value = decode_one::<Value<'r, S>, Q>(answer, frame.arena.arena())?;
     // SAFETY: the caller's promise.
     unsafe { frame.write_back::<S>(place, value) };
@@ -195,7 +195,7 @@ where
 unsafe fn fill_with_list<'r, S, Q>(
     frame: &'r Frame,
     place: Place,
-    answers: &'r [Option<Answer<'r>>],
+    answers: Answers<'r>,
 ) -> Result<(), Undecoded>
 where
     S: Slot,

@@ -1,11 +1,12 @@
 //! Where each slot of a route lies in the frame, fixed when the route is built.
 //!
 //! Safe code, but part of the island: what the frame reads and writes rests on the places that are
-//! given here. Nothing outside of this file makes a [`Place`], an [`Access`] or a [`Lent`].
+//! given here. Nothing outside of this file makes a [`Place`] or an [`Access`].
 
 use std::alloc::Layout;
 use std::any::TypeId;
 use std::num::NonZeroU64;
+use std::ops::Deref;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{Frame, Window};
@@ -40,7 +41,7 @@ impl Plan {
     }
 
     /// An access to slots that the plan has; none where it lacks one.
-    pub(crate) fn access<C: Clauses>(&self) -> Option<Access> {
+    pub(crate) fn access<C: Clauses>(&self) -> Option<Access<'static>> {
         Access::of::<C>(self.id, Box::default(), |slot| self.slots.find(slot))
     }
 
@@ -51,66 +52,86 @@ impl Plan {
     }
 }
 
-/// What one step may reach: the places of its slots and the indices of its resources.
-pub(crate) struct Access {
+/// What one step, or one continuation, may reach: the places of its slots and the indices of its
+/// resources.
+pub(crate) struct Access<'r> {
     pub(super) plan: PlanId,
     pub(super) signature: TypeId,
-    pub(super) places: Box<[Place]>,
-    pub(super) resources: Box<[u16]>,
+    pub(super) places: Held<'r, Place>,
+    pub(super) resources: Held<'r, u16>,
+    reads: u64,
     writes: u64,
 }
 
-impl Access {
+/// A list that a route owns or that lies in a request's arena. Both say where in the same words of
+/// memory, so reading it costs no question which one it is.
+pub(super) enum Held<'r, T> {
+    Owned(Box<[T]>),
+    Lent(&'r [T]),
+}
+
+impl<T> Deref for Held<'_, T> {
+    type Target = [T];
+
+    #[inline(always)]
+    fn deref(&self) -> &[T] {
+        match self {
+            Held::Owned(list) => list,
+            Held::Lent(list) => list,
+        }
+    }
+}
+
+impl<'r> Access<'r> {
     fn of<C: Clauses>(
         plan: PlanId,
         resources: Box<[u16]>,
         place: impl FnMut(&SlotMeta) -> Option<Place>,
-    ) -> Option<Access> {
+    ) -> Option<Access<'static>> {
         let mut slots = Vec::new();
         C::Reads::metas(&mut slots);
         C::Writes::metas(&mut slots);
-        let places: Box<[Place]> = slots.iter().map(place).collect::<Option<_>>()?;
-        let writes = bits_of(&places[C::Reads::COUNT..]);
-        Some(Access {
-            plan,
-            signature: TypeId::of::<C>(),
-            places,
-            resources,
-            writes,
-        })
+        let places: Option<_> = slots.iter().map(place).collect();
+        let (places, resources) = (Held::Owned(places?), Held::Owned(resources));
+        Some(Access::with::<C>(plan, places, resources))
     }
 
-    /// The bits of the slots the step reads, then of those it writes, in the order of its clauses.
+    fn with<C: Clauses>(
+        plan: PlanId,
+        places: Held<'r, Place>,
+        resources: Held<'r, u16>,
+    ) -> Access<'r> {
+        let (reads, writes) = places.split_at(C::Reads::COUNT);
+        Access {
+            plan,
+            signature: TypeId::of::<C>(),
+            reads: bits_of(reads),
+            writes: bits_of(writes),
+            places,
+            resources,
+        }
+    }
+
+    /// The bits of the slots it reads, then of those it writes, in the order of its clauses.
     pub(crate) fn slots(&self) -> impl Iterator<Item = u64> + '_ {
         (self.places.iter()).map(|place| 1_u64.unbounded_shl(place.bit.into()))
     }
 
-    /// The bits of the slots the step writes.
+    /// The bits of the slots it reads.
+    pub(crate) fn reads(&self) -> u64 {
+        self.reads
+    }
+
+    /// The bits of the slots it writes.
     pub(crate) fn writes(&self) -> u64 {
         self.writes
     }
 }
 
-/// What a continuation may reach: a part of what its step may, kept in the request's arena.
-#[derive(Clone, Copy)]
-pub(crate) struct Lent<'r> {
-    pub(super) plan: PlanId,
-    pub(super) signature: TypeId,
-    pub(super) places: &'r [Place],
-    pub(super) resources: &'r [u16],
-    reads: u64,
-}
-
-impl<'r> Lent<'r> {
-    /// The bits of the slots the continuation reads.
-    pub(crate) fn reads(&self) -> u64 {
-        self.reads
-    }
-}
-
 impl<'r, C: Clauses> Window<'r, C> {
-    /// The access of a continuation with the clauses `D`, all of which are among the step's own.
-    pub(crate) fn lend<D, I, J, K>(&self) -> Lent<'r>
+    /// The access of a continuation with the clauses `D`, all of which are among the step's own; made
+    /// in the request's arena.
+    pub(crate) fn lend<D, I, J, K>(&self) -> &'r Access<'r>
     where
         D: Clauses,
         C::Reads: Concat<C::Writes>,
@@ -118,22 +139,18 @@ impl<'r, C: Clauses> Window<'r, C> {
         D::Writes: WritesThere<C::Writes, J>,
         D::Uses: UsesThere<C::Uses, K>,
     {
-        let arena = self.arena();
+        let (arena, own) = (self.arena(), self.access);
         let mut places = arena.room(D::Reads::COUNT + D::Writes::COUNT);
         // A step's places are those of its `Reads`, then those of its `Writes`: positions in both
         // together are positions in its places.
-        D::Reads::each(&mut |index| places.push(self.places[index]));
-        let reads = bits_of(&places);
-        D::Writes::each(&mut |index| places.push(self.places[C::Reads::COUNT + index]));
+        D::Reads::each(&mut |index| places.push(own.places[index]));
+        D::Writes::each(&mut |index| places.push(own.places[C::Reads::COUNT + index]));
         let mut resources = arena.room(D::Uses::COUNT);
-        D::Uses::each(&mut |index| resources.push(self.resources[index]));
-        Lent {
-            plan: self.plan(),
-            signature: TypeId::of::<D>(),
-            places: places.into_bump_slice(),
-            resources: resources.into_bump_slice(),
-            reads,
-        }
+        D::Uses::each(&mut |index| resources.push(own.resources[index]));
+        let places = Held::Lent(places.into_bump_slice());
+        let resources = Held::Lent(resources.into_bump_slice());
+        // What is lent has nothing to drop.
+        (arena.bump()).alloc(Access::with::<D>(own.plan, places, resources))
     }
 }
 
@@ -199,7 +216,7 @@ impl PlanBuilder {
     }
 
     /// The access of a step with these clauses. `resources` are the indices of `C::Uses`, in order.
-    pub(crate) fn access<C: Clauses>(&mut self, resources: Box<[u16]>) -> Access {
+    pub(crate) fn access<C: Clauses>(&mut self, resources: Box<[u16]>) -> Access<'static> {
         let (id, slots, layout) = (self.id, &mut self.slots, &mut self.layout);
         Access::of::<C>(id, resources, |slot| Some(slots.find_or_add(slot, layout)))
             .expect("a slot that is not there is added")

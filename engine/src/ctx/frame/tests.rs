@@ -386,7 +386,7 @@ fn too_many_and_too_large_are_refused() {
     );
 }
 
-fn plan_of<C: Clauses>() -> (Plan, Access) {
+fn plan_of<C: Clauses>() -> (Plan, Access<'static>) {
     let mut plan = PlanBuilder::new();
     let access = plan.access::<C>(Box::default());
     (plan.build().expect("the slots fit"), access)

@@ -92,7 +92,7 @@ where
 {
     fn draft(self, draft: &mut Draft<'_, 'r, C>) {
         draft.order(self.order);
-        self.members.add_each(draft);
+        self.members.draft_each(draft);
     }
 }
 
@@ -104,8 +104,7 @@ where
 {
     fn draft(self, draft: &mut Draft<'_, 'r, C>) {
         draft.order(self.group.order);
-        self.group.members.add_each::<C, M::Shape, S>(draft);
-        draft.fill(self.filler, 0);
+        draft.group::<S, I>(self.filler, self.group.members.records::<M::Shape, S>());
     }
 }
 
@@ -150,6 +149,6 @@ where
 {
     fn draft(self, draft: &mut Draft<'_, 'r, C>) {
         draft.join(Join::AllRequired);
-        self.members.add_each(draft);
+        self.members.draft_each(draft);
     }
 }

@@ -154,7 +154,6 @@ where
     fn draft(self, draft: &mut Draft<'_, 'r, C>) {
         draft.join(K::JOIN);
         draft.order(self.group.order);
-        self.group.members.add_each::<C, Q, S>(draft);
-        draft.fill(self.filler, 0);
+        draft.group::<S, I>(self.filler, self.group.members.records::<Q, S>());
     }
 }

@@ -1,6 +1,7 @@
 //! A need as plain data, and how it is written down.
 
-use bumpalo::collections::Vec as ArenaVec;
+use std::ops::Range;
+
 use cutaway_reactor::Join;
 
 use super::EFFECTS_PER_NEED_MAX;
@@ -17,10 +18,10 @@ pub struct NeedRecord<'r> {
     pub order: Order,
     /// Its effects, in the order in which they stand.
     pub effects: &'r [EffectRecord<'r>],
-    /// The ways of their results into the slots.
-    pub(crate) targets: &'r [Target],
+    /// The ways of their results into the slots; none for an effect without one.
+    pub(crate) targets: &'r [Option<Target>],
     /// What runs in place of the next step.
-    pub(crate) continuation: Option<Continuation<'r>>,
+    pub(crate) continuation: Option<&'r Continuation<'r>>,
 }
 
 /// Whether effects run side by side.
@@ -53,25 +54,35 @@ impl NeedRecord<'_> {
 /// A need while it is written down.
 pub struct Draft<'w, 'r, C> {
     window: &'w Window<'r, C>,
-    effects: ArenaVec<'r, EffectRecord<'r>>,
-    /// How many effects there are, those beyond the bound included.
-    count: usize,
-    targets: ArenaVec<'r, Target>,
-    join: Join,
-    order: Order,
-    continuation: Option<Continuation<'r>>,
+    need: NeedRecord<'r>,
+    /// Whether there are more effects than a need may have.
+    is_over: bool,
+}
+
+/// An effect that is written down.
+pub struct Drafted<'r> {
+    record: EffectRecord<'r>,
+    target: Option<Target>,
+}
+
+impl<'r> Drafted<'r> {
+    pub(super) fn of(record: EffectRecord<'r>, target: Option<Target>) -> Drafted<'r> {
+        Drafted { record, target }
+    }
 }
 
 impl<'w, 'r, C: Clauses> Draft<'w, 'r, C> {
     pub(super) fn new(window: &'w Window<'r, C>) -> Draft<'w, 'r, C> {
         Draft {
             window,
-            effects: window.arena().room(0),
-            count: 0,
-            targets: window.arena().room(0),
-            join: Join::All,
-            order: Order::Parallel,
-            continuation: None,
+            need: NeedRecord {
+                join: Join::All,
+                order: Order::Parallel,
+                effects: &[],
+                targets: &[],
+                continuation: None,
+            },
+            is_over: false,
         }
     }
 
@@ -80,62 +91,60 @@ impl<'w, 'r, C: Clauses> Draft<'w, 'r, C> {
     }
 
     pub(super) fn join(&mut self, join: Join) {
-        self.join = join;
+        self.need.join = join;
     }
 
     pub(super) fn order(&mut self, order: Order) {
-        self.order = order;
+        self.need.order = order;
     }
 
-    pub(super) fn continuation(&mut self, continuation: Continuation<'r>) {
-        self.continuation = Some(continuation);
+    pub(super) fn continuation(&mut self, continuation: &'r Continuation<'r>) {
+        self.need.continuation = Some(continuation);
     }
 
-    /// So much will come, as far as one can tell.
-    pub(super) fn reserve(&mut self, effects_count: usize, targets_count: usize) {
-        let effects_count = effects_count.min(EFFECTS_PER_NEED_MAX);
-        self.effects.reserve_exact(effects_count);
-        self.targets.reserve_exact(targets_count);
-    }
-
-    /// One more effect; its place in the need.
-    pub(super) fn effect(&mut self, effect: EffectRecord<'r>) -> usize {
-        if !self.is_over() {
-            self.effects.push(effect);
-        }
-        self.count += 1;
-        self.count - 1
-    }
-
-    /// Whether there are more effects than a need may have.
-    pub(super) fn is_over(&self) -> bool {
-        self.count > EFFECTS_PER_NEED_MAX
-    }
-
-    /// The results of the effects from `first` on go into a slot.
-    pub(super) fn fill<S, I>(&mut self, filler: Filler<'r, S>, first: usize)
+    /// The way of the results of these effects into a slot.
+    pub(super) fn target<S, I>(&self, filler: Filler<'r, S>, effects: Range<usize>) -> Target
     where
         S: Slot + Writable<C::Writes, I>,
     {
-        let target = self.window.target::<S, I>(filler, first..self.count);
-        self.targets.push(target);
+        self.window.target::<S, I>(filler, effects)
+    }
+
+    /// Effects, each with its own way.
+    pub(super) fn parts<const COUNT: usize>(&mut self, parts: [Drafted<'r>; COUNT]) {
+        const { assert!(COUNT <= EFFECTS_PER_NEED_MAX) };
+        let bump = self.window.arena().bump();
+        self.need.targets = bump.alloc(parts.each_ref().map(|part| part.target));
+        self.need.effects = bump.alloc(parts.map(|part| part.record));
+    }
+
+    /// Effects whose results share one slot.
+    pub(super) fn group<S, I>(
+        &mut self,
+        filler: Filler<'r, S>,
+        mut effects: impl Iterator<Item = EffectRecord<'r>>,
+    ) where
+        S: Slot + Writable<C::Writes, I>,
+    {
+        let arena = self.window.arena();
+        let count_min = effects.size_hint().0.min(EFFECTS_PER_NEED_MAX);
+        let mut records = arena.room(count_min);
+        records.extend(effects.by_ref().take(EFFECTS_PER_NEED_MAX));
+        // It need not end, so it is not counted further.
+        self.is_over = effects.next().is_some();
+        let target = self.target::<S, I>(filler, 0..records.len());
+        self.need.targets = arena.bump().alloc([Some(target)]);
+        self.need.effects = records.into_bump_slice();
     }
 
     /// Leaves it for the shard.
     pub(super) fn leave(self) {
-        let need = NeedRecord {
-            join: self.join,
-            order: self.order,
-            effects: self.effects.into_bump_slice(),
-            targets: self.targets.into_bump_slice(),
-            continuation: self.continuation,
-        };
-        self.window.leave(if self.count > EFFECTS_PER_NEED_MAX {
+        self.window.leave(if self.is_over {
             Err(NeedFault::TooMany)
-        } else if need.is_race() && need.effects.is_empty() {
+        } else if self.need.is_race() && self.need.effects.is_empty() {
             Err(NeedFault::EmptyRace)
         } else {
-            Ok(need)
+            Ok(self.need)
         });
     }
 }

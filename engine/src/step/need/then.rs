@@ -5,7 +5,8 @@ use std::marker::PhantomData;
 
 use super::{Draft, IntoNeed};
 use crate::ctx::list::{Concat, Joined, ReadsThere, UsesThere, WritesThere};
-use crate::ctx::{Clauses, Cx, Frame, Lent};
+use crate::ctx::{Access, Clauses, Cx, Frame};
+use crate::step::chain::{Erased, Run};
 use crate::step::decision::{IntoStep, Step};
 
 /// What a step can need, to be followed by a continuation.
@@ -76,20 +77,20 @@ where
     fn draft(self, draft: &mut Draft<'_, 'r, C>) {
         self.need.draft(draft);
         let window = draft.window();
-        let erased = Erased::<F, (A, B, D), R>(self.continuation, PhantomData);
-        draft.continuation(Continuation {
-            run: window.arena().bump().alloc(erased),
+        let erased = Erased::<F, (A, B, D), R>::new(self.continuation);
+        let bump = window.arena().bump();
+        draft.continuation(bump.alloc(Continuation {
+            run: bump.alloc(erased),
             access: window.lend::<(A, B, D), I, J, K>(),
             name: any::type_name::<F>(),
-        });
+        }));
     }
 }
 
-/// A continuation whose type is forgotten, in the arena of its request.
-#[derive(Clone, Copy)]
+/// A continuation in the arena of its request.
 pub(crate) struct Continuation<'r> {
     run: &'r dyn Run,
-    access: Lent<'r>,
+    access: &'r Access<'r>,
     pub(crate) name: &'static str,
 }
 
@@ -101,25 +102,6 @@ impl Continuation<'_> {
 
     /// Runs it.
     pub(crate) fn call(&self, frame: &Frame) -> Step {
-        self.run.call(frame, &self.access)
-    }
-}
-
-trait Run {
-    fn call(&self, frame: &Frame, access: &Lent<'_>) -> Step;
-}
-
-struct Erased<F, D, R>(F, PhantomData<fn() -> (D, R)>);
-
-impl<F, A, B, C, R> Run for Erased<F, (A, B, C), R>
-where
-    F: for<'a, 'r> Fn(&'a mut Cx<'r, A, B, C>) -> R,
-    R: IntoStep,
-    (A, B, C): Clauses,
-{
-    fn call(&self, frame: &Frame, access: &Lent<'_>) -> Step {
-        frame.enter_lent::<(A, B, C), Step>(access, |window| {
-            (self.0)(&mut Cx::new(window)).into_step()
-        })
+        self.run.call(frame, self.access)
     }
 }

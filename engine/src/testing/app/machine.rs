@@ -74,6 +74,7 @@ pub(crate) struct Machine {
     /// Peers that may still hear of the server.
     open: Vec<usize>,
     ended: Vec<Rc<KeptRecord>>,
+    is_still: bool,
     drain_timeout: Nanos,
     patience: Nanos,
     /// Stands behind the simulation, whose databases lie in it.
@@ -120,6 +121,7 @@ impl Machine {
             peer_of: BTreeMap::new(),
             open: Vec::new(),
             ended: Vec::new(),
+            is_still: config.is_still,
             drain_timeout: limits.drain_timeout,
             patience: *patience,
             _scratch: scratch,
@@ -252,9 +254,18 @@ impl Machine {
 
     /// Lets time pass up to `until` and everything happen that falls on that moment; stops before it
     /// where `is_enough`.
+    ///
+    /// A shard that is awake looks at its timers with each heartbeat. Where the machine stands still it
+    /// turns at their moments too, so that they are exact.
     fn run_until(&mut self, until: Nanos, mut is_enough: impl FnMut(&mut Machine) -> bool) {
-        self.simulation.net().set_horizon(Some(until));
         loop {
+            // A drain's deadline that has passed is no moment to wait for.
+            let next_timer = (self.simulation.next_timer_at())
+                .filter(|at| self.is_still && *at > self.now())
+                .unwrap_or(until);
+            self.simulation
+                .net()
+                .set_horizon(Some(next_timer.min(until)));
             self.turn();
             // What happens at the end of the time still falls into it, where the end is met at all.
             let is_over = match self.now().cmp(&until) {
