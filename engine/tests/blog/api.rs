@@ -214,7 +214,7 @@ fn lists_come_in_pages_newest_first() {
 /// request may.
 #[test]
 fn the_longest_page_there_can_be_is_answered() {
-    let scratch = Scratch::new("blog");
+    let scratch = Scratch::in_memory("blog");
     let mut site = SimulatedSite::new(&scratch, 1, FaultPlan::none());
     let content = "\u{1F30D}".repeat(10_000);
     let longest = json!({"title": "t", "content": content, "author": "a".repeat(80)});
