@@ -1,8 +1,11 @@
 //! The JSON API: every route, every status, every fault.
 
+use cutaway::prelude::*;
+use cutaway::testing::App;
 use cutaway::testing::simulation::FaultPlan;
 use serde_json::{Value, json};
 
+use crate::example::routes;
 use crate::server::Scratch;
 use crate::site::{Ask, SimulatedSite, Site, get, on_every_site, post};
 
@@ -418,6 +421,16 @@ fn another_site_can_make_nobody_write() {
             get("/blog/posts").field("Sec-Fetch-Site", "cross-site"),
         );
     });
+}
+
+/// HTTP/1.0 knows no Host, so no origin can be that of the request.
+#[test]
+fn an_origin_is_not_ours_where_nobody_says_who_we_are() {
+    let app = App::new(routes(Sqlite::open("blog.db")).build().unwrap());
+    let client = app.client();
+    client.send(b"POST /posts/1/delete HTTP/1.0\r\nOrigin: null\r\n\r\n");
+    client.response().assert_status(Status::FORBIDDEN);
+    app.finish();
 }
 
 #[test]
