@@ -24,6 +24,7 @@ mod extract;
 )]
 mod frame;
 pub(crate) mod id;
+mod keeper;
 pub mod list;
 mod request;
 mod slot;
@@ -35,11 +36,13 @@ pub use extract::{
     BodyFormat, Extract, Extracted, FromRequest, FromSent, FromText, Incoming, Source,
 };
 pub use id::IdSource;
+pub use keeper::Keeper;
 pub use list::{Clauses, Reads, Uses, Writable, Writes};
 pub use request::{Request, RequestParts};
 pub use slot::{Borrowed, Borrows, FromSteps, Origin, Owned, Slot, SlotMeta, Store, Value};
 pub use view::Cx;
 
+pub(crate) use extract::content;
 pub(crate) use frame::{
     Access, FRAME_BYTES_MAX, Filler, Frame, Marks, NeedFault, Plan, PlanBuilder, PlanRefusal,
     SLOTS_MAX, Target, Window,
@@ -47,7 +50,7 @@ pub(crate) use frame::{
 
 use crate::effect::{EffectRecord, ResultBuffer};
 use crate::response::{Renderer, ResponseView};
-use crate::step::{Cause, Failure, NeedRecord, Outcome, Route};
+use crate::step::{Cause, Failure, NeedRecord, Outcome, Route, caught};
 
 /// A request slot of a shard. Holds one request after another, each from [`begin`](Context::begin)
 /// to [`end`](Context::end); between them it keeps its memory, so that requests after the first few
@@ -122,6 +125,30 @@ impl Context {
     /// The effect that the request waits for, the first one of several.
     pub fn effect(&self) -> Option<EffectRecord<'_>> {
         self.need()?.effects.first().copied()
+    }
+
+    /// Whether the request's content may be taken as this, by its own words.
+    ///
+    /// # Errors
+    /// The failure of the effect that takes it.
+    pub(crate) fn admit(&self, format: BodyFormat) -> Result<(), Failure> {
+        let request = self.frame.request();
+        format.admit(request.and_then(|request| request.field("content-type")))
+    }
+
+    /// Adds a piece of the request's content to what the effect at this place folds it into.
+    ///
+    /// # Errors
+    /// The failure of the effect; that of a panic too, which fails the request.
+    pub fn fold(&mut self, route: &Route, place: usize, piece: &[u8]) -> Result<(), Failure> {
+        let need = self.need();
+        let Some(fold) = need.and_then(|need| need.effects.get(place)?.fold()) else {
+            return Ok(());
+        };
+        caught(|| fold.add(piece)).unwrap_or_else(|panic| {
+            self.panic_count += 1;
+            Err(panic.into_failure(route.step_name(self.at)))
+        })
     }
 
     /// Fails the request: an effect that did not succeed, a deadline that has passed, a refusal. The

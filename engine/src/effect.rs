@@ -6,6 +6,7 @@
 //! performs it, and nothing here performs anything.
 
 mod ask;
+pub mod body;
 pub mod decode;
 pub mod query;
 mod record;
@@ -17,6 +18,7 @@ mod timer;
 use std::any::TypeId;
 
 pub use ask::{Ask, DecodeList, Effect};
+pub use body::{Body, BodyHandle, Fold};
 pub use decode::{Answer, Answers, Decode, FromRow, Undecoded};
 pub use query::{Query, SqlValue, SqliteHandle, Transaction};
 pub use record::{EffectRecord, EffectResult, Operation, SqlMode, SqlStatement};
@@ -29,7 +31,7 @@ pub use timer::{Elapsed, Lapse, Timer};
 
 pub(crate) use ask::decode_one;
 
-use crate::ctx::Arena;
+use crate::ctx::Keeper;
 
 /// Something outside of the request that effects act on: a database, later a cache or a peer.
 /// Declare one with [`resource!`](crate::resource).
@@ -60,7 +62,7 @@ pub trait Kind: sealed::Sealed + Sized + 'static {
     /// What `cx.on(..)` gives.
     type Handle<'r>;
     /// The handle of the resource with this index.
-    fn handle<'r>(resource: ResourceIndex, arena: &'r Arena) -> Self::Handle<'r>;
+    fn handle<'r>(resource: ResourceIndex, keeper: Keeper<'r>) -> Self::Handle<'r>;
     /// The settings, for whoever opens the resource.
     fn settings(self) -> Settings;
 }
@@ -91,15 +93,22 @@ impl ResourceMeta {
             name: D::NAME,
         }
     }
+
+    /// Whether it is the content of the request, which every engine has.
+    pub(crate) fn is_body(&self) -> bool {
+        self.id == TypeId::of::<Body>()
+    }
 }
 
 mod sealed {
     pub trait Sealed {}
     impl Sealed for super::Sqlite {}
+    impl Sealed for super::body::RequestBody {}
 
     pub trait Asking {}
     impl<Q, K> Asking for super::Query<'_, Q, K> {}
     impl Asking for super::Timer {}
+    impl<Q> Asking for super::body::Content<'_, Q> {}
 }
 
 /// Declares a resource: `resource!(pub Blog: Sqlite)`.

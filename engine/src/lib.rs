@@ -24,6 +24,8 @@
 //! - The stages of a timeline tile the request, without gap or overlap.
 //! - The code that serves is the code that is simulated: a shard is generic over its backend.
 //!
+//! Begin with the [guide]: one page for each concept, and a table for those who know axum.
+//!
 //! It knows nothing of TLS, HTTP/2, sessions or templates. A step does not know on which core, ring
 //! or thread it runs, nor who performs its effects; the shard does not know what steps mean; only
 //! one file knows the executor that hosts it.
@@ -34,6 +36,7 @@ pub mod config;
 pub mod ctx;
 pub mod effect;
 mod error;
+pub mod guide;
 pub mod http;
 pub mod limits;
 pub mod response;
@@ -57,7 +60,7 @@ pub use timeline::TraceMode;
 /// What a file of steps needs.
 pub mod prelude {
     pub use crate::ctx::{Cx, FromText, Reads, Uses, Writes};
-    pub use crate::effect::{DecodeError, Elapsed, Executed, FromRow, Row, Sqlite};
+    pub use crate::effect::{Body, DecodeError, Elapsed, Executed, FromRow, Row, Sqlite};
     pub use crate::http::Status;
     pub use crate::routes::Routes;
     pub use crate::server::Engine;

@@ -40,6 +40,11 @@ bounds! {
         /// Beyond it the request is answered 413 (at the head where Content-Length tells, else at
         /// the chunk that exceeds) and the connection closed.
         pub body_bytes_max: u64 = bytes "1 MiB", "0 B" to "1 TiB";
+        /// The most content of a request that is read and thrown away after its reply.
+        ///
+        /// Where more is to come the connection is closed behind the reply; where it comes in
+        /// chunks, when so much has come.
+        pub discard_bytes_max: usize = bytes "64 KiB", "0 B" to "1 GiB";
         /// The most bytes of chunk extensions in one message.
         ///
         /// Beyond it the request is answered 413 and the connection closed. With zero no extension

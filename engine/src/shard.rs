@@ -20,6 +20,7 @@ mod core;
     reason = "an eventfd passes into the host executor's hands"
 )]
 pub(crate) mod host;
+mod inflow;
 mod intake;
 mod outlet;
 mod park;

@@ -1,4 +1,5 @@
-//! The example blog, whole: its own code, asked on the simulated machine and over real sockets.
+//! The example blog, whole: its own code, asked on the simulated machine and over real sockets. Its
+//! unit tests run here too.
 #![allow(
     clippy::unwrap_used,
     reason = "a test ends where something is not as it should be"
@@ -21,8 +22,6 @@ mod crash;
 mod example;
 #[path = "blog/faults.rs"]
 mod faults;
-#[path = "blog/input.rs"]
-mod input;
 #[path = "blog/load.rs"]
 mod load;
 #[path = "blog/pages.rs"]

@@ -304,6 +304,7 @@ fn content_is_asked_for_only_where_it_is_wanted() {
         client.send(r#"{"title":"a"}"#);
         assert_eq!(client.response().text(), r#"{"title":"a","stars":0}"#);
     }
+    drop(client);
     // Nobody there reads it: answered at once, and whether it comes is not waited for.
     for target in ["/heedless", "/nowhere"] {
         let mut client = Client::connect(server.address);
@@ -329,5 +330,6 @@ fn an_early_refusal_keeps_its_place() {
     }
     assert_eq!(client.response().status, 413);
     assert!(client.is_ended());
+    drop(client);
     server.stop();
 }

@@ -32,6 +32,8 @@ mod routes;
 mod run;
 #[path = "sim/silence.rs"]
 mod silence;
+#[path = "sim/streams.rs"]
+mod streams;
 #[path = "sim/visitor.rs"]
 mod visitor;
 

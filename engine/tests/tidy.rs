@@ -153,7 +153,7 @@ fn the_map_names_every_module() {
 fn the_readme_has_the_two_commands() {
     let readme = read("README.md");
     for command in [
-        "cargo run --release --example plaintext",
+        "cargo run --release --example blog",
         "cargo test --workspace",
     ] {
         assert!(

@@ -51,7 +51,6 @@ const SCHEMA: &str = "
 ";
 
 /// The payee is paid before anybody looks whether the payer can.
-#[expect(clippy::type_complexity, reason = "what a step reads, writes and uses")]
 fn transfer(cx: &mut Cx<Reads<(From, To, Amount)>, Writes<Done>, Uses<Bank>>) -> Step {
     let (from, to, amount) = (*cx.get(From), *cx.get(To), *cx.get(Amount));
     let transfer = (cx.on(Bank).transaction())
@@ -203,7 +202,7 @@ fn a_client_hears_what_became_of_it() {
     check(
         "/rename/9/Nobody",
         404,
-        &problem("Not Found", 404, "Account "),
+        &problem("Not Found", 404, "Account"),
     );
     check("/close/3", 200, "[1]");
     check("/close/3", 404, &problem("Not Found", 404, "Done"));

@@ -5,9 +5,9 @@ use cutaway::prelude::*;
 use serde::Serialize;
 
 use super::input::{self, Fields};
-use super::list::{Before, Limit, PageSize};
+use super::list::{Before, Limit, Page, PageSize, link_to_next};
 use super::posts::{self, Deleted, Post, PostId, no_content};
-use super::{Blog, problem};
+use super::{Blog, WRITE, problem};
 
 slot!(pub CommentId: i64 = path "comment_id");
 slot!(pub CommentJson: Fields = body json);
@@ -20,20 +20,23 @@ pub fn routes() -> Routes {
         .get("/posts/{id}/comments", chain(load_page).then(show_page))
         .post(
             "/posts/{id}/comments",
-            chain(check_whole).then(insert).then(show_created),
+            chain(check_whole)
+                .then(insert)
+                .then(show_created)
+                .deadline(WRITE),
         )
         .get("/posts/{id}/comments/{comment_id}", chain(load).then(show))
         .put(
             "/posts/{id}/comments/{comment_id}",
-            chain(check_whole).then(update).then(show),
+            chain(check_whole).then(update).then(show).deadline(WRITE),
         )
         .patch(
             "/posts/{id}/comments/{comment_id}",
-            chain(check_part).then(update).then(show),
+            chain(check_part).then(update).then(show).deadline(WRITE),
         )
         .delete(
             "/posts/{id}/comments/{comment_id}",
-            chain(delete).then(no_content),
+            chain(delete).then(no_content).deadline(WRITE),
         )
 }
 
@@ -180,17 +183,22 @@ pub fn show_created(cx: &mut Cx<Reads<Comment>>) -> Step {
     cx.status(Status::CREATED).json(comment)
 }
 
-pub fn show_page(cx: &mut Cx<Reads<(PostId, Comments, Limit)>>) -> Step {
+pub fn show_page(cx: &mut Cx<Reads<(PostId, Comments, Before, Limit)>>) -> Step {
     #[derive(Serialize)]
-    struct Page<'r> {
+    struct Listed<'r> {
         comments: &'r [CommentRow<'r>],
         next: Option<String>,
     }
-    let post = *cx.get(PostId);
-    let (comments, next) = cx.get(Limit).cut(cx.get(Comments), |comment| comment.id);
-    let next = next.map(|query| format!("/blog/posts/{post}/comments{query}"));
-    if let Some(next) = &next {
-        cx.response_header("Link", &format!("<{next}>; rel=\"next\""))?;
-    }
-    cx.json(&Page { comments, next })
+    let page = Page::of(
+        cx.get(Comments),
+        *cx.get(Before),
+        *cx.get(Limit),
+        |comment| comment.id,
+    );
+    let (post, comments) = (*cx.get(PostId), page.entries);
+    let next = page
+        .next
+        .map(|query| format!("/blog/posts/{post}/comments{query}"));
+    link_to_next(cx, next.as_deref())?;
+    cx.json(&Listed { comments, next })
 }

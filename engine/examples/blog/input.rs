@@ -227,3 +227,6 @@ pub fn pointer(name: &str) -> String {
         name => format!("/{}", name.replace('~', "~0").replace('/', "~1")),
     }
 }
+
+#[cfg(test)]
+mod tests;

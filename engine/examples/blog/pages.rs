@@ -1,13 +1,14 @@
 //! The blog for people: pages and plain forms, which work without a script.
 
 use cutaway::prelude::*;
+use maud::Markup;
 
-use super::Blog;
 use super::comments::{self, Comment, Comments};
 use super::input::{self, CommentInput, Fields};
-use super::list::{Before, Limit};
+use super::list::{Before, Limit, Page};
 use super::posts::{self, Post, PostId, PostInput, Posts};
 use super::view::{self, Form};
+use super::{Blog, WRITE};
 
 slot!(pub PostForm: Fields = body form);
 slot!(pub CommentForm: Fields = body form);
@@ -19,16 +20,25 @@ pub fn routes() -> Routes {
         .get("/new", chain(show_new))
         .post(
             "/posts",
-            chain(check_new).then(posts::insert).then(see_post),
+            chain(check_new)
+                .then(posts::insert)
+                .then(see_post)
+                .deadline(WRITE),
         )
         .get("/posts/{id}", chain(comments::load_page).then(show_post))
         .get("/posts/{id}/edit", chain(posts::load).then(show_edit))
         .post(
             "/posts/{id}",
-            chain(check_edit).then(posts::update).then(see_post),
+            chain(check_edit)
+                .then(posts::update)
+                .then(see_post)
+                .deadline(WRITE),
         )
-        .post("/posts/{id}/delete", chain(posts::delete).then(see_index))
-        .post("/posts/{id}/comments", chain(add_comment))
+        .post(
+            "/posts/{id}/delete",
+            chain(posts::delete).then(see_index).deadline(WRITE),
+        )
+        .post("/posts/{id}/comments", chain(add_comment).deadline(WRITE))
         .get("/style.css", chain(style))
         .get("/script.js", chain(script))
 }
@@ -41,28 +51,15 @@ fn load_index(cx: &mut Cx<Reads<(Before, Limit)>, Writes<(Posts, Total)>, Uses<B
 }
 
 fn show_index(cx: &mut Cx<Reads<(Posts, Total, Before, Limit)>>) -> Step {
-    let (posts, next) = cx.get(Limit).cut(cx.get(Posts), |post| post.id);
-    let is_first = *cx.get(Before) == i64::MAX;
+    let page = Page::of(cx.get(Posts), *cx.get(Before), *cx.get(Limit), |post| {
+        post.id
+    });
     let (total,) = *cx.get(Total);
-    cx.html(&view::index(posts, next.as_deref(), is_first, total).into_string())
+    show(cx, view::index(&page, total))
 }
 
 fn show_new(cx: &mut Cx) -> Step {
-    cx.html(&view::edit(None, &Form::default()).into_string())
-}
-
-fn check_new(cx: &mut Cx<Reads<PostForm>, Writes<PostInput>>) -> Step {
-    let form = cx.get(PostForm);
-    match input::PostInput::whole(form) {
-        Ok(post) => cx.put(PostInput, post),
-        Err(faults) => {
-            let page = view::edit(None, &Form::again(form, &faults));
-            return cx
-                .status(Status::UNPROCESSABLE_CONTENT)
-                .html(&page.into_string());
-        }
-    };
-    Continue
+    show(cx, view::edit(None, &Form::default()))
 }
 
 fn show_edit(cx: &mut Cx<Reads<Post>>) -> Step {
@@ -73,62 +70,71 @@ fn show_edit(cx: &mut Cx<Reads<Post>>) -> Step {
         author: post.author,
         faults: &[],
     };
-    cx.html(&view::edit(Some(post.id), &form).into_string())
+    show(cx, view::edit(Some(post.id), &form))
+}
+
+fn check_new(cx: &mut Cx<Reads<PostForm>, Writes<PostInput>>) -> Step {
+    let form = cx.get(PostForm);
+    match input::PostInput::whole(form) {
+        Ok(post) => cx.put(PostInput, post),
+        Err(faults) => return show_again(cx, view::edit(None, &Form::again(form, &faults))),
+    };
+    Continue
 }
 
 fn check_edit(cx: &mut Cx<Reads<(PostId, PostForm)>, Writes<PostInput>>) -> Step {
     let (id, form) = (*cx.get(PostId), cx.get(PostForm));
     match input::PostInput::whole(form) {
         Ok(post) => cx.put(PostInput, post),
-        Err(faults) => {
-            let page = view::edit(Some(id), &Form::again(form, &faults));
-            return cx
-                .status(Status::UNPROCESSABLE_CONTENT)
-                .html(&page.into_string());
-        }
+        Err(faults) => return show_again(cx, view::edit(Some(id), &Form::again(form, &faults))),
     };
     Continue
 }
 
 fn show_post(cx: &mut Cx<Reads<(Post, Comments, Before, Limit)>>) -> Step {
-    let (comments, earlier) = cx.get(Limit).cut(cx.get(Comments), |comment| comment.id);
-    let is_newest = *cx.get(Before) == i64::MAX;
-    let page = view::post(
-        cx.get(Post),
-        comments,
-        earlier.as_deref(),
-        is_newest,
-        &Form::default(),
+    let page = Page::of(
+        cx.get(Comments),
+        *cx.get(Before),
+        *cx.get(Limit),
+        |comment| comment.id,
     );
-    cx.html(&page.into_string())
+    show(cx, view::post(cx.get(Post), &page, &Form::default()))
 }
 
-/// A step may go on in more than one way: each effect here says what comes after it.
+/// Goes on in one of two ways: each need says itself what comes after it.
 fn add_comment(
     cx: &mut Cx<Reads<(PostId, CommentForm, Limit)>, Writes<(Comment, Post, Comments)>, Uses<Blog>>,
 ) -> Step {
-    let (id, limit) = (*cx.get(PostId), *cx.get(Limit));
+    let id = *cx.get(PostId);
     match CommentInput::whole(cx.get(CommentForm)) {
-        Ok(comment) => {
-            let comment = comments::new(cx.on(Blog), id, &comment);
-            cx.need(comment.then(see_comment))
-        }
+        Ok(comment) => cx.need(comments::new(cx.on(Blog), id, &comment).then(see_comment)),
         Err(_) => {
             let post = posts::by_id(cx.on(Blog), id);
-            let comments = comments::newest(cx.on(Blog), id, i64::MAX, limit);
+            let comments = comments::newest(cx.on(Blog), id, i64::MAX, *cx.get(Limit));
             cx.need((post, comments).then(show_post_again))
         }
     }
 }
 
 fn show_post_again(cx: &mut Cx<Reads<(Post, Comments, Limit, CommentForm)>>) -> Step {
-    let (comments, earlier) = cx.get(Limit).cut(cx.get(Comments), |comment| comment.id);
+    let page = Page::of(cx.get(Comments), i64::MAX, *cx.get(Limit), |comment| {
+        comment.id
+    });
     let form = cx.get(CommentForm);
     let faults = CommentInput::whole(form).err().unwrap_or_default();
-    let form = Form::again(form, &faults);
-    let page = view::post(cx.get(Post), comments, earlier.as_deref(), true, &form);
-    cx.status(Status::UNPROCESSABLE_CONTENT)
-        .html(&page.into_string())
+    show_again(
+        cx,
+        view::post(cx.get(Post), &page, &Form::again(form, &faults)),
+    )
+}
+
+fn show<A, B, C>(cx: &mut Cx<'_, A, B, C>, page: Markup) -> Step {
+    cx.html(&page.into_string())
+}
+
+/// Shows a form that has faults.
+fn show_again<A, B, C>(cx: &mut Cx<'_, A, B, C>, page: Markup) -> Step {
+    show(cx.status(Status::UNPROCESSABLE_CONTENT), page)
 }
 
 // A form that was taken in ends with an address to see: to load that again sends nothing again.

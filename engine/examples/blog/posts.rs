@@ -5,8 +5,8 @@ use cutaway::prelude::*;
 use serde::Serialize;
 
 use super::input::{self, Fields};
-use super::list::{Before, Limit, PageSize};
-use super::{Blog, problem};
+use super::list::{Before, Limit, Page, PageSize, link_to_next};
+use super::{Blog, WRITE, problem};
 
 slot!(pub PostId: i64 = path "id");
 slot!(pub PostJson: Fields = body json);
@@ -18,11 +18,26 @@ slot!(pub Deleted: Executed);
 pub fn routes() -> Routes {
     Routes::new()
         .get("/posts", chain(load_page).then(show_page))
-        .post("/posts", chain(check_whole).then(insert).then(show_created))
+        .post(
+            "/posts",
+            chain(check_whole)
+                .then(insert)
+                .then(show_created)
+                .deadline(WRITE),
+        )
         .get("/posts/{id}", chain(load).then(show))
-        .put("/posts/{id}", chain(check_whole).then(update).then(show))
-        .patch("/posts/{id}", chain(check_part).then(update).then(show))
-        .delete("/posts/{id}", chain(delete).then(no_content))
+        .put(
+            "/posts/{id}",
+            chain(check_whole).then(update).then(show).deadline(WRITE),
+        )
+        .patch(
+            "/posts/{id}",
+            chain(check_part).then(update).then(show).deadline(WRITE),
+        )
+        .delete(
+            "/posts/{id}",
+            chain(delete).then(no_content).deadline(WRITE),
+        )
 }
 
 /// A row of `posts`. Its text lies in the request's own memory.
@@ -141,18 +156,19 @@ pub fn show_created(cx: &mut Cx<Reads<Post>>) -> Step {
     cx.status(Status::CREATED).json(post)
 }
 
-pub fn show_page(cx: &mut Cx<Reads<(Posts, Limit)>>) -> Step {
+pub fn show_page(cx: &mut Cx<Reads<(Posts, Before, Limit)>>) -> Step {
     #[derive(Serialize)]
-    struct Page<'r> {
+    struct Listed<'r> {
         posts: &'r [PostRow<'r>],
         next: Option<String>,
     }
-    let (posts, next) = cx.get(Limit).cut(cx.get(Posts), |post| post.id);
-    let next = next.map(|query| format!("/blog/posts{query}"));
-    if let Some(next) = &next {
-        cx.response_header("Link", &format!("<{next}>; rel=\"next\""))?;
-    }
-    cx.json(&Page { posts, next })
+    let page = Page::of(cx.get(Posts), *cx.get(Before), *cx.get(Limit), |post| {
+        post.id
+    });
+    let posts = page.entries;
+    let next = page.next.map(|query| format!("/blog/posts{query}"));
+    link_to_next(cx, next.as_deref())?;
+    cx.json(&Listed { posts, next })
 }
 
 pub fn no_content(cx: &mut Cx) -> Step {

@@ -28,6 +28,7 @@ pub fn invalid<A, B, C>(cx: &mut Cx<'_, A, B, C>, faults: &[Fault]) -> Step {
         title: &'static str,
         status: u16,
         detail: &'static str,
+        request_id: &'a str,
         errors: &'a [Fault],
     }
     let status = Status::UNPROCESSABLE_CONTENT;
@@ -36,6 +37,7 @@ pub fn invalid<A, B, C>(cx: &mut Cx<'_, A, B, C>, faults: &[Fault]) -> Step {
         title: status.reason(),
         status: status.code(),
         detail: "the input has faults",
+        request_id: cx.request_id(),
         errors: faults,
     })?;
     cx.status(status).bytes("application/problem+json", body)

@@ -93,7 +93,7 @@ document.addEventListener("submit", async (event) => {
     const page = await load(form.action, { method: form.method, body: new URLSearchParams(new FormData(form)) });
     if (page.isNew) return enter(page, "");
     show(page);
-    document.querySelector("[aria-invalid], h1").focus?.();
+    (document.querySelector("[aria-invalid]") ?? document.querySelector("main")).focus();
   } catch {
     buttons.forEach((button) => (button.disabled = false));
     alert("No answer has come. Look whether it was saved before you send it again.");

@@ -6,6 +6,7 @@ use maud::{DOCTYPE, Markup, html};
 
 use super::comments::CommentRow;
 use super::input::{AUTHOR, COMMENT, CONTENT, Fault, Fields, Rule, TITLE, pointer};
+use super::list::Page;
 use super::posts::PostRow;
 
 /// What a form shows: what was written so far, and what is wrong with it.
@@ -30,37 +31,30 @@ impl<'a> Form<'a> {
     }
 }
 
-/// A page of the list, the query of the next page, and how many posts there are in all.
-pub fn index(posts: &[PostRow<'_>], next: Option<&str>, is_first: bool, total: u64) -> Markup {
+/// A page of the list, and how many posts there are in all.
+pub fn index(posts: &Page<'_, PostRow<'_>>, total: u64) -> Markup {
     let content = html! {
         header.lead {
             h1 { "Posts" }
             p.quiet { (count(total, "post")) }
         }
-        @if posts.is_empty() {
+        @if posts.entries.is_empty() {
             p.empty { "Nothing here yet. " a href="/new" { "Write the first post" } "." }
         }
-        @for post in posts {
+        @for post in posts.entries {
             article.card {
                 h2 { a href={ "/posts/" (post.id) } { (post.title) } }
                 p { (excerpt(post.content)) }
                 p.quiet { (byline(post.author, post.created_at)) " · " (count(post.comment_count, "comment")) }
             }
         }
-        (turn_pages("Older posts", next.map(|query| format!("/{query}")), "Newest posts", (!is_first).then_some("/")))
+        (turn_pages(posts, "posts", "/", ""))
     };
     page("Posts", content)
 }
 
-/// A post, a page of its comments from the newest on, the query of the page before, and the form
-/// for another comment.
-pub fn post(
-    post: &PostRow<'_>,
-    comments: &[CommentRow<'_>],
-    earlier: Option<&str>,
-    is_newest: bool,
-    form: &Form<'_>,
-) -> Markup {
+/// A post, a page of its comments, and the form for another one.
+pub fn post(post: &PostRow<'_>, comments: &Page<'_, CommentRow<'_>>, form: &Form<'_>) -> Markup {
     let at = format!("/posts/{}", post.id);
     let content = html! {
         article {
@@ -85,9 +79,9 @@ pub fn post(
         }
         section #comments aria-labelledby="comments-title" {
             h2 #comments-title { (count(post.comment_count, "comment")) }
-            (turn_pages("Earlier comments", earlier.map(|query| format!("{at}{query}#comments")), "Newest comments", (!is_newest).then(|| format!("{at}#comments"))))
+            (turn_pages(comments, "comments", &at, "#comments"))
             ol.comments {
-                @for comment in comments.iter().rev() {
+                @for comment in comments.entries.iter().rev() {
                     li id={ "comment-" (comment.id) } {
                         p.quiet { (byline(comment.author, comment.created_at)) }
                         div.text { (comment.content) }
@@ -165,12 +159,12 @@ fn page(title: &str, content: Markup) -> Markup {
                 script src="/script.js" defer {}
             }
             body {
-                a.skip href="#content" { "Skip to the content" }
+                a.skip href="#main" { "Skip to the content" }
                 header.site {
                     a.name href="/" { "Cutaway blog" }
                     a.button href="/new" { "Write" }
                 }
-                main #content tabindex="-1" { (content) }
+                main #main tabindex="-1" { (content) }
             }
         }
     }
@@ -211,17 +205,17 @@ fn summary(faults: &[Fault]) -> Markup {
     }
 }
 
-fn turn_pages(
-    next: &str,
-    next_at: Option<String>,
-    first: &str,
-    first_at: Option<impl AsRef<str>>,
-) -> Markup {
+/// The ways from a page of a list to the others.
+fn turn_pages<T>(page: &Page<'_, T>, of: &str, at: &str, fragment: &str) -> Markup {
     html! {
-        @if next_at.is_some() || first_at.is_some() {
+        @if page.next.is_some() || !page.is_first {
             nav.pages aria-label="Pages" {
-                @if let Some(at) = next_at { a.button href=(at) { (next) } }
-                @if let Some(at) = first_at { a.button href=(at.as_ref()) { (first) } }
+                @if let Some(query) = &page.next {
+                    a.button href={ (at) (query) (fragment) } { "Older " (of) }
+                }
+                @if !page.is_first {
+                    a.button href={ (at) (fragment) } { "Newest " (of) }
+                }
             }
         }
     }

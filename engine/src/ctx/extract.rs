@@ -11,7 +11,7 @@
 //! What is decoded lies in the request's arena, so that a `&str` can hold it, escapes or not.
 
 mod borrowing;
-mod content;
+pub(crate) mod content;
 mod form;
 mod json;
 mod pair;
@@ -197,7 +197,7 @@ impl<'r> Incoming<'r> {
     /// A 415 where it is no JSON by its own words, a 400 that names line and column where it is none
     /// by its syntax, a 422 that names the field where it is another value.
     pub fn json<T: Deserialize<'r>>(self) -> Result<T, Failure> {
-        json::read(self.content(BodyFormat::Json)?, self.arena)
+        content::json(self.content(BodyFormat::Json)?, self.arena)
     }
 
     /// The content as a form sends it.
@@ -206,8 +206,7 @@ impl<'r> Incoming<'r> {
     /// A 415 where it is no form by its own words, a 400 where it is not UTF-8, a 422 that names the
     /// field where it is missing or no such value.
     pub fn form<T: Deserialize<'r>>(self) -> Result<T, Failure> {
-        let content = self.content(BodyFormat::Form)?;
-        form::read(content, self.arena).map_err(|unread| unread.in_body())
+        content::form(self.content(BodyFormat::Form)?, self.arena)
     }
 
     /// The content as text.
@@ -215,9 +214,7 @@ impl<'r> Incoming<'r> {
     /// # Errors
     /// A 415 where it is no text by its own words, a 400 where it is not UTF-8 or no such value.
     pub fn text<T: FromText<'r>>(self) -> Result<T, Failure> {
-        let text = std::str::from_utf8(self.content(BodyFormat::Text)?).ok();
-        text.and_then(T::from_text)
-            .ok_or_else(|| Failure::new(Fail::BadRequest, "body", "text"))
+        content::text(self.content(BodyFormat::Text)?)
     }
 
     /// The content as it came.

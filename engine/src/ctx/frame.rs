@@ -20,7 +20,8 @@
 //! 2. Between `begin` and `end`, `base` points to a block of the plan's layout inside the arena,
 //!    and `request` to a request inside the arena. `begin` runs on an ended frame only.
 //! 3. A `Window<C>` exists only while its frame's plan is that of the access it was opened with,
-//!    and that access was made for `C`; so index and type of every place it uses agree by 1.
+//!    and that access was made for `C`; so index and type of every place it uses agree by 1. A
+//!    bare one has no `C`, and uses no place.
 //! 4. A bit of `present` is set if and only if the slot at its place holds an initialised value. It
 //!    is written once: no value changes or moves until `exit`, which clears all bits.
 //! 5. What a value borrows as `'r` lives until `exit`, and unless it is an owned value until `end`:
@@ -259,7 +260,7 @@ impl Frame {
         self.arena.reset();
         // From the end on, for an empty list then costs one comparison.
         while let Some(result) = self.results.pop() {
-            if let Some(EffectResult::Rows(buffer)) = result {
+            if let Some(buffer) = result.and_then(EffectResult::into_buffer) {
                 recycle(buffer);
             }
         }
@@ -409,6 +410,19 @@ impl<'r, C> Window<'r, C> {
         let begun = self.frame.begun.expect("a window is open on a begun frame");
         // SAFETY: by 2 it is there, by 5 it and what it borrows last for `'r`.
         unsafe { begun.request.cast::<Request<'r>>().as_ref() }
+    }
+
+    /// The request alone, without a slot or a resource of it: `()` is no clauses, so nothing reads the
+    /// access.
+    #[inline]
+    pub(crate) fn bare(&self) -> Window<'r, ()> {
+        Window {
+            frame: self.frame,
+            base: self.base,
+            access: self.access,
+            clauses: PhantomData,
+            brand: PhantomData,
+        }
     }
 
     /// The request's id.

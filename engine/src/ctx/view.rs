@@ -3,10 +3,11 @@
 use super::arena::Arena;
 use super::exit::Exit;
 use super::frame::Window;
+use super::keeper::Keeper;
 use super::list::{Clauses, Readable, Usable, Writable};
 use super::request::Request;
 use super::slot::{Slot, Value};
-use crate::effect::{Kind, Resource, ResourceIndex};
+use crate::effect::{Body, BodyHandle, Kind, Resource, ResourceIndex};
 
 /// A request as one step may see and change it. The clauses say what that is:
 /// [`Reads`](crate::Reads), [`Writes`](crate::Writes), [`Uses`](crate::Uses), in any order.
@@ -30,6 +31,9 @@ use crate::effect::{Kind, Resource, ResourceIndex};
 /// ```
 ///
 /// In a crate with `#![deny(rust_2018_idioms)]` the lifetime must be spelled: `Cx<'_, Reads<Id>>`.
+///
+/// Clippy finds clauses with several slots complex: `type-complexity-threshold = 1000` in a crate's
+/// `clippy.toml` tells it that they are what a reader looks for.
 pub struct Cx<'r, A = (), B = (), C = ()> {
     pub(crate) window: Window<'r, (A, B, C)>,
 }
@@ -68,7 +72,29 @@ where
         D: Resource + Usable<<(A, B, C) as Clauses>::Uses, I>,
     {
         let resource = ResourceIndex(self.window.resource::<D, I>());
-        D::Kind::handle(resource, self.window.arena())
+        D::Kind::handle(resource, Keeper::of(self.window.bare()))
+    }
+
+    /// Takes the request's content: it is read when the effect that this builds is performed. The step
+    /// has to declare [`Uses<Body>`](Body), which makes its route a streaming one.
+    ///
+    /// ```
+    /// use cutaway::prelude::*;
+    ///
+    /// slot!(pub Upload: Vec<u8>);
+    ///
+    /// fn receive(cx: &mut Cx<Writes<Upload>, Uses<Body>>) -> Step {
+    ///     cx.need(cx.body().bytes().into(Upload))
+    /// }
+    ///
+    /// let receiving = chain(receive);
+    /// ```
+    #[inline]
+    pub fn body<I>(&self) -> BodyHandle<'r>
+    where
+        Body: Usable<<(A, B, C) as Clauses>::Uses, I>,
+    {
+        self.on(Body)
     }
 }
 

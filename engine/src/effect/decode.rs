@@ -6,7 +6,8 @@ use std::slice;
 use bumpalo::collections::Vec as ArenaVec;
 use cutaway_scheduler::Nanos;
 
-use super::record::EffectResult;
+use super::body::Fold;
+use super::record::{EffectRecord, EffectResult, Operation};
 use super::row::{Columns, DecodeError, Executed, FromColumn, Row, Rows};
 use crate::ctx::Arena;
 use crate::step::{Fail, Failure};
@@ -20,32 +21,62 @@ pub struct Answer<'r> {
     pub executed: &'r [Executed],
     /// How long a timer was; zero for everything else.
     pub elapsed: Nanos,
+    /// The content of the request; empty for everything else.
+    pub content: &'r [u8],
+    /// What the content was folded into.
+    pub(crate) fold: Option<Fold<'r>>,
 }
 
 impl<'r> Answer<'r> {
-    pub(crate) fn of(result: &'r EffectResult) -> Answer<'r> {
-        match result {
-            EffectResult::Rows(buffer) => Answer {
+    pub(crate) fn of(result: &'r EffectResult, operation: Operation<'r>) -> Answer<'r> {
+        let nothing = Answer {
+            rows: Rows::none(),
+            executed: &[],
+            elapsed: Nanos::ZERO,
+            content: &[],
+            fold: None,
+        };
+        match (result, operation) {
+            (EffectResult::Rows(buffer), _) => Answer {
                 rows: buffer.rows(),
                 executed: buffer.executed(),
-                elapsed: Nanos::ZERO,
+                ..nothing
             },
-            EffectResult::Elapsed(elapsed) => Answer {
-                rows: Rows::none(),
-                executed: &[],
+            (EffectResult::Elapsed(elapsed), _) => Answer {
                 elapsed: *elapsed,
+                ..nothing
             },
+            (EffectResult::Content(buffer), _) => Answer {
+                content: buffer.content(),
+                ..nothing
+            },
+            (EffectResult::Folded, Operation::Body { fold, .. }) => Answer { fold, ..nothing },
+            (EffectResult::Folded, _) => nothing,
         }
     }
 }
 
 /// What several effects gave, in their order; none for one that has failed and was optional.
-#[derive(Clone, Debug)]
-pub struct Answers<'r>(slice::Iter<'r, Option<EffectResult>>);
+#[derive(Clone)]
+pub struct Answers<'r> {
+    results: slice::Iter<'r, Option<EffectResult>>,
+    effects: slice::Iter<'r, EffectRecord<'r>>,
+}
 
 impl<'r> Answers<'r> {
-    pub(crate) fn of(results: &'r [Option<EffectResult>]) -> Answers<'r> {
-        Answers(results.iter())
+    /// The results of these effects, place by place.
+    pub(crate) fn of(
+        results: &'r [Option<EffectResult>],
+        effects: &'r [EffectRecord<'r>],
+    ) -> Answers<'r> {
+        debug_assert!(
+            results.len() == effects.len(),
+            "each effect has a result or none"
+        );
+        Answers {
+            results: results.iter(),
+            effects: effects.iter(),
+        }
     }
 }
 
@@ -53,11 +84,12 @@ impl<'r> Iterator for Answers<'r> {
     type Item = Option<Answer<'r>>;
 
     fn next(&mut self) -> Option<Option<Answer<'r>>> {
-        self.0.next().map(|result| result.as_ref().map(Answer::of))
+        let (result, effect) = (self.results.next()?, self.effects.next()?);
+        Some((result.as_ref()).map(|result| Answer::of(result, effect.operation)))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        self.0.size_hint()
+        self.results.size_hint()
     }
 }
 
@@ -149,7 +181,8 @@ pub struct Changes;
 #[diagnostic::on_unimplemented(
     message = "a value of type `{Self}` cannot hold the result of this effect ({Q})",
     label = "wrong slot type",
-    note = "`query_opt` and `returning_opt` fill `Option<T>`, `query_one` and `returning_one` fill `T`, `query` and `returning` fill `&'r [T]`, with `T: FromRow<'r>`; `exec` fills `Executed`, and a transaction that ends with it `&'r [Executed]` too; an optional effect fills an `Option` of that"
+    note = "`query_opt` and `returning_opt` fill `Option<T>`, `query_one` and `returning_one` fill `T`, `query` and `returning` fill `&'r [T]`, with `T: FromRow<'r>`; `exec` fills `Executed`, and a transaction that ends with it `&'r [Executed]` too; an optional effect fills an `Option` of that",
+    note = "of the request's content, `json` and `form` fill a `T: Deserialize<'r>`, `text` a `T: FromText<'r>`, `bytes` a `T: From<&'r [u8]>`, `fold` the type that it adds to"
 )]
 pub trait Decode<'r, Q>: Sized {
     /// The value.
@@ -212,7 +245,7 @@ impl<'r> Decode<'r, Changes> for &'r [Executed] {
 }
 
 /// Why a result did not become a value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Undecoded {
     /// There is no such row: answered with a 404.
     #[error("no row")]
@@ -220,6 +253,9 @@ pub enum Undecoded {
     /// The statement and the type disagree: a 500.
     #[error(transparent)]
     Row(#[from] DecodeError),
+    /// The content is not what the type needs: a 400 or a 422.
+    #[error("{0}")]
+    Content(Failure),
 }
 
 impl Undecoded {
@@ -228,6 +264,7 @@ impl Undecoded {
         match self {
             Undecoded::NoRow => Failure::new(Fail::NotFound, slot, ""),
             Undecoded::Row(error) => Failure::error(slot, &error),
+            Undecoded::Content(failure) => failure,
         }
     }
 }

@@ -18,13 +18,14 @@ use super::record::{EffectRecord, Operation, SqlMode, SqlStatement};
 use super::shape::{Optional, Shape};
 use super::sqlite::Sqlite;
 use super::{Kind, ResourceIndex, Settings};
-use crate::ctx::{Arena, Slot, Value};
+use crate::ctx::{Arena, Keeper, Slot, Value};
 
 impl Kind for Sqlite {
     type Handle<'r> = SqliteHandle<'r>;
 
-    fn handle<'r>(resource: ResourceIndex, arena: &'r Arena) -> SqliteHandle<'r> {
+    fn handle<'r>(resource: ResourceIndex, keeper: Keeper<'r>) -> SqliteHandle<'r> {
         let ResourceIndex(resource) = resource;
+        let arena = keeper.arena();
         SqliteHandle { resource, arena }
     }
 

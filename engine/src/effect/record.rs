@@ -2,10 +2,11 @@
 
 use cutaway_scheduler::Nanos;
 
+use super::body::Fold;
 use super::query::SqlValue;
 use super::row::ResultBuffer;
 use super::shape::Shape;
-use crate::ctx::Slot;
+use crate::ctx::{BodyFormat, Slot};
 
 /// An effect that a step asked for. Plain data; what it borrows lies in the request's arena.
 #[derive(Clone, Copy)]
@@ -51,7 +52,15 @@ impl<'r> EffectRecord<'r> {
     pub fn statements(&self) -> &'r [SqlStatement<'r>] {
         match self.operation {
             Operation::Sqlite { statements, .. } => statements,
-            Operation::Timer { .. } => &[],
+            Operation::Timer { .. } | Operation::Body { .. } => &[],
+        }
+    }
+
+    /// What it folds the request's content into, if it does.
+    pub(crate) fn fold(&self) -> Option<Fold<'r>> {
+        match self.operation {
+            Operation::Body { fold, .. } => fold,
+            Operation::Sqlite { .. } | Operation::Timer { .. } => None,
         }
     }
 
@@ -76,6 +85,13 @@ pub enum Operation<'r> {
         /// How long.
         length: Nanos,
     },
+    /// The request's own content is read.
+    Body {
+        /// What it has to be by its own words.
+        format: BodyFormat,
+        /// What its pieces are added to; none where they are kept.
+        fold: Option<Fold<'r>>,
+    },
 }
 
 /// What an effect gave.
@@ -85,6 +101,20 @@ pub enum EffectResult {
     Rows(ResultBuffer),
     /// It took so long.
     Elapsed(Nanos),
+    /// The content of the request. The buffer stays with the request until its end.
+    Content(ResultBuffer),
+    /// The content of the request was folded.
+    Folded,
+}
+
+impl EffectResult {
+    /// The buffer that goes back to where it came from when the request ends.
+    pub(crate) fn into_buffer(self) -> Option<ResultBuffer> {
+        match self {
+            EffectResult::Rows(buffer) | EffectResult::Content(buffer) => Some(buffer),
+            EffectResult::Elapsed(_) | EffectResult::Folded => None,
+        }
+    }
 }
 
 impl From<ResultBuffer> for EffectResult {

@@ -69,6 +69,16 @@ impl ResultBuffer {
         self.rows().len() == 0
     }
 
+    /// Adds a piece of content, which a buffer may hold instead of rows.
+    pub(crate) fn push_content(&mut self, piece: &[u8]) {
+        self.bytes.extend_from_slice(piece);
+    }
+
+    /// The content; the rows, where it holds those.
+    pub(crate) fn content(&self) -> &[u8] {
+        &self.bytes[HEADER_BYTES..]
+    }
+
     /// Notes what one more statement has done.
     pub fn push_executed(&mut self, executed: Executed) {
         self.executed.push(executed);

@@ -144,6 +144,14 @@ impl Decoder {
         Ok((at, Piece::NeedMore))
     }
 
+    /// How much content is left of a length that was said.
+    pub(super) fn length_left(&self) -> Option<u64> {
+        match self.state {
+            State::Length(left) => Some(left),
+            State::Size | State::Data(_) | State::DataEnd | State::Trailer => None,
+        }
+    }
+
     /// Reads the line before a chunk's data; `None` while it is not whole. Returns the line's
     /// length and the chunk's size.
     ///

@@ -122,6 +122,14 @@ impl Connection {
         matches!(self.state, State::Body { .. })
     }
 
+    /// How much of a message's content is still to come, as far as it is known: not of one in chunks.
+    pub fn content_left(&self) -> Option<u64> {
+        match &self.state {
+            State::Body { decoder, .. } => decoder.length_left(),
+            State::Head { .. } | State::Finished => Some(0),
+        }
+    }
+
     /// Whether the last message has been read, and what comes is not looked at.
     pub fn is_finished(&self) -> bool {
         matches!(self.state, State::Finished)

@@ -63,6 +63,7 @@ impl Listing<'_> {
         let body = match route.body_mode() {
             BodyMode::None => "not read",
             BodyMode::Buffered => "buffered",
+            BodyMode::Streamed => "streamed",
         };
         writeln!(f, ", body {body}")
     }

@@ -429,7 +429,22 @@ fn what_becomes_of_the_content_follows_from_the_types() {
         ]
     );
 
+    slot!(Taken: Vec<u8>);
+    fn take(cx: &mut Cx<Writes<Taken>, Uses<Body>>) -> Step {
+        cx.need(cx.body().bytes().into(Taken))
+    }
+    let streamed = || chain(take).then(|_: &mut Cx<Reads<Taken>>| ()).then(hello);
+    let built = Routes::new().post("/taken", streamed()).build().unwrap();
+    let route = built.route(0);
+    assert_eq!(
+        (route.body_mode(), route.body_format()),
+        (BodyMode::Streamed, None)
+    );
+    let listing = built.listing().to_string();
+    assert!(listing.contains("body streamed"), "{listing}");
+
     let refused = Routes::new()
+        .post("/taken", streamed().then(json))
         .post("/two", chain(both).then(form).then(hello))
         .post("/one", chain(writes).then(json).then(show_form))
         .build()
@@ -438,6 +453,7 @@ fn what_becomes_of_the_content_follows_from_the_types() {
     assert_eq!(
         refused.to_string(),
         "these routes cannot serve:\
+         \n  /taken: slot `Json` is the body, which step cutaway::routes::tests::what_becomes_of_the_content_follows_from_the_types::take takes with `cx.body()`; one of the two\
          \n  /two: slot `Json` is the body as json, slot `Form` as form"
     );
 }

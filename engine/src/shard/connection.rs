@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use cutaway_reactor::{Payload, SendBuffer, Socket, Ticket};
 use cutaway_scheduler::{Nanos, TimerKey};
 
+use super::inflow::Inflow;
 use super::spare::SpareBuffers;
 use super::upload::Upload;
 use crate::http;
@@ -108,6 +109,8 @@ pub(super) struct Connection {
     /// Received bytes that no request has consumed yet.
     pub inbox: Vec<u8>,
     pub upload: Option<Box<Upload>>,
+    /// Content that is arriving for a request that is under way or answered.
+    pub inflow: Option<Inflow>,
     /// The upload's client waits for 100 (Continue) before it sends the content.
     pub wants_continue: bool,
     /// When the first byte of the request that is being read was reaped.
@@ -157,6 +160,7 @@ impl Connection {
             wire: http::Connection::new(),
             inbox: Vec::new(),
             upload: None,
+            inflow: None,
             wants_continue: false,
             first_byte_at: None,
             received_at: now,
@@ -191,6 +195,19 @@ impl Connection {
             && self.unsent_bytes() < limits.output_bytes_max as u64
     }
 
+    /// Whether bytes may be read on from the inbox: of content that is wanted, or of a further request.
+    pub fn may_read_on(&self, limits: &Limits) -> bool {
+        match &self.inflow {
+            Some(inflow) => self.ending == Ending::Open && inflow.is_read(),
+            None => self.may_read_request(limits),
+        }
+    }
+
+    /// Whether what the peer sends is still of use.
+    pub fn takes_bytes(&self) -> bool {
+        self.ending == Ending::Open && (!self.has_last_request || self.inflow.is_some())
+    }
+
     /// Bytes encoded and not yet taken by the kernel.
     pub fn unsent_bytes(&self) -> u64 {
         self.encoded_bytes - self.sent_bytes
@@ -217,7 +234,10 @@ impl Connection {
 
     /// Whether no request is being worked on or arriving; replies may still be leaving.
     pub fn is_between_requests(&self) -> bool {
-        self.pipeline.is_empty() && self.inbox.is_empty() && self.upload.is_none()
+        self.pipeline.is_empty()
+            && self.inbox.is_empty()
+            && self.upload.is_none()
+            && self.inflow.is_none()
     }
 
     /// Since when the bytes that are read at `now` have waited for the shard and not for the client:
@@ -241,6 +261,9 @@ impl Connection {
             Ending::Lingering(reason) => (limits.linger_timeout, reason),
             Ending::Aborting(reason) => (limits.linger_timeout, reason),
             _ if self.unsent_bytes() > 0 => (limits.write_timeout, Close::WriteTimeout),
+            _ if self.inflow.as_ref().is_some_and(Inflow::is_read) => {
+                (limits.body_idle_timeout, Close::TooSlow)
+            }
             // Work in progress has its own deadline; nothing is expected of the peer.
             _ if !self.pipeline.is_empty() => (limits.keep_alive_idle, Close::IdleTimeout),
             _ if self.upload.is_some() => (limits.body_idle_timeout, Close::TooSlow),
@@ -285,7 +308,8 @@ impl Connection {
     /// still owed an interim response would be taken for one of theirs, so it waits for them. True
     /// where something is to be sent.
     pub fn ask_for_content(&mut self, spare: &mut SpareBuffers, now: Nanos) -> bool {
-        let is_due = self.wants_continue && self.upload.is_some() && self.pipeline.is_empty();
+        let is_awaited = self.upload.is_some() && self.pipeline.is_empty();
+        let is_due = self.wants_continue && (is_awaited || self.awaits_taken_content());
         if is_due {
             self.wants_continue = false;
             self.output(spare).head.extend_from_slice(CONTINUE);

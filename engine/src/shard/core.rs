@@ -18,6 +18,7 @@ use super::stats::ShardStats;
 use super::table::Table;
 use super::upload::Upload;
 use crate::ctx::IdSource;
+use crate::effect::ResultBuffer;
 use crate::effect::sqlite::{SqliteEffects, SqliteJob};
 use crate::http::date::{ImfFixdate, imf_fixdate};
 use crate::http::{FieldSpan, Method, Version};
@@ -104,6 +105,7 @@ pub(crate) struct Core<B: Backend> {
     pub(super) spare_buffers: SpareBuffers,
     #[expect(clippy::vec_box, reason = "the boxes are what is used again")]
     pub(super) spare_uploads: Vec<Box<Upload>>,
+    pub(super) spare_contents: Vec<ResultBuffer>,
     pub(super) fired: Vec<TimerItem>,
 }
 
@@ -154,6 +156,7 @@ impl<B: Backend> Core<B> {
             spare_requests: Vec::new(),
             spare_buffers: SpareBuffers::new(),
             spare_uploads: Vec::new(),
+            spare_contents: Vec::with_capacity(AT_ONCE_COUNT),
             fired: Vec::with_capacity(AT_ONCE_COUNT),
         }
     }

@@ -8,8 +8,9 @@ use std::rc::Rc;
 use cutaway_reactor::{Backend, Ticket};
 use cutaway_scheduler::Nanos;
 
-use super::connection::{Close, Ending};
+use super::connection::Close;
 use super::core::Core;
+use super::inflow::Inflow;
 use super::upload::{
     Arrival, Arrived, Awaited, Extent, Upload, Welcome, found, too_large, welcome,
 };
@@ -19,6 +20,16 @@ use crate::route::Found;
 use crate::step::{Fail, Failure, Unobserved};
 use crate::timeline::MarkKind;
 
+/// What becomes of a request that has arrived.
+pub(super) enum Course {
+    /// It runs.
+    Run,
+    /// It runs, and its content comes meanwhile.
+    Stream { bytes_max: u64 },
+    /// It is answered with why it is refused.
+    Refuse(Failure),
+}
+
 impl<B: Backend> Core<B> {
     /// Takes in what a connection received.
     pub(super) fn receive(&mut self, ticket: Ticket, bytes: &[u8], reaped_at: Nanos) {
@@ -26,7 +37,7 @@ impl<B: Backend> Core<B> {
             self.stats.stale_count += 1;
             return;
         };
-        if connection.ending != Ending::Open || connection.has_last_request {
+        if !connection.takes_bytes() {
             return;
         }
         connection.moved_at = reaped_at;
@@ -68,6 +79,15 @@ impl<B: Backend> Core<B> {
         let Some(connection) = self.connections.get_mut(ticket) else {
             return;
         };
+        if let Some(inflow) = &connection.inflow {
+            // Untaken content has no time of its own, and may fill the inbox.
+            if inflow.is_read() {
+                self.rearm_timer(ticket);
+            } else {
+                self.mark_dirty(ticket);
+            }
+            return;
+        }
         if connection.inbox.is_empty() && connection.upload.is_none() {
             connection.first_byte_at = None;
             connection.held_at = None;
@@ -97,11 +117,13 @@ impl<B: Backend> Core<B> {
                 // What stands behind a refused request is never read as one.
                 return input.len();
             }
-            if !connection.may_read_request(&self.limits) {
+            if !connection.may_read_on(&self.limits) {
                 return consumed;
             }
             let unread = &input[consumed..];
-            if unread.is_empty() && connection.upload.is_none() {
+            let is_streamed = connection.inflow.is_some();
+            let is_in_content = connection.upload.is_some() || is_streamed;
+            if unread.is_empty() && !is_in_content {
                 return consumed;
             }
             match connection.wire.next(unread, &self.limits, &mut self.fields) {
@@ -111,9 +133,10 @@ impl<B: Backend> Core<B> {
                         Event::NeedMore => return consumed,
                         Event::Head(head) => self.take_head(ticket, &head, &unread[..used]),
                         Event::Body(span) => self.take_content(ticket, span.of(unread)),
-                        Event::End => self.take_upload(ticket),
+                        Event::End => self.end_of_content(ticket),
                     }
                 }
+                Err(refusal) if is_streamed => self.refuse_framing(ticket, refusal),
                 Err(refusal) => self.refuse(ticket, refusal),
             }
         }
@@ -140,13 +163,16 @@ impl<B: Backend> Core<B> {
         };
         if head.framing == Framing::None {
             connection.begin_next();
-            self.dispatch(ticket, &arrived, None);
+            self.dispatch(ticket, &arrived, Course::Run);
         } else {
             match welcome(&self.routes, &arrived, self.body_bytes_max) {
                 Welcome::Await(awaited) => self.await_content(ticket, &arrived, awaited),
+                Welcome::Stream { bytes_max } => {
+                    self.dispatch(ticket, &arrived, Course::Stream { bytes_max });
+                }
                 Welcome::AtOnce => {
                     connection.has_last_request = true;
-                    self.dispatch(ticket, &arrived, None);
+                    self.dispatch(ticket, &arrived, Course::Run);
                 }
                 Welcome::Refuse(failure) => self.refuse_content(ticket, &arrived, failure),
             }
@@ -175,7 +201,7 @@ impl<B: Backend> Core<B> {
             return;
         };
         let Some(upload) = &mut connection.upload else {
-            return;
+            return self.take_piece(ticket, bytes);
         };
         if upload.take(bytes) {
             return;
@@ -188,18 +214,18 @@ impl<B: Backend> Core<B> {
     }
 
     /// A request's content is complete.
-    fn take_upload(&mut self, ticket: Ticket) {
+    fn end_of_content(&mut self, ticket: Ticket) {
         let Some(connection) = self.connections.get_mut(ticket) else {
             return;
         };
         let Some(upload) = connection.upload.take() else {
-            return;
+            return self.finish_content(ticket);
         };
         connection.begin_next();
         let extent = Extent::Whole {
             bytes: upload.bytes,
         };
-        self.dispatch(ticket, &upload.arrived(extent), None);
+        self.dispatch(ticket, &upload.arrived(extent), Course::Run);
         self.reuse_upload(upload);
     }
 
@@ -214,18 +240,13 @@ impl<B: Backend> Core<B> {
         if let Some(connection) = self.connections.get_mut(ticket) {
             connection.has_last_request = true;
             connection.refused = Some(Close::Refused);
-            self.dispatch(ticket, arrived, Some(failure));
+            self.dispatch(ticket, arrived, Course::Refuse(failure));
         }
     }
 
     /// A request has arrived: gives it a slot, finds its route, admits it, makes it ready; or answers it
     /// with why it is refused.
-    pub(super) fn dispatch(
-        &mut self,
-        ticket: Ticket,
-        arrived: &Arrived<'_>,
-        refused: Option<Failure>,
-    ) {
+    pub(super) fn dispatch(&mut self, ticket: Ticket, arrived: &Arrived<'_>, course: Course) {
         let Arrived {
             head,
             head_bytes,
@@ -244,6 +265,12 @@ impl<B: Backend> Core<B> {
         // What counts is when the last byte came, not when it was looked at.
         let complete_at = connection.received_at.min(arrived_at);
         let Some(mut request) = self.vacant_request(ticket) else {
+            // Nobody will read content that is still to come.
+            if matches!(course, Course::Stream { .. })
+                && let Some(connection) = self.connections.get_mut(ticket)
+            {
+                connection.has_last_request = true;
+            }
             self.refuse_preformatted(ticket, head.method, head.version);
             return;
         };
@@ -284,7 +311,7 @@ impl<B: Backend> Core<B> {
         request.route = Some(index);
         request.class = route.class();
         // What is refused was never begun, so it cannot be late with it.
-        if refused.is_none() {
+        if !matches!(course, Course::Refuse(_)) {
             let within = route.deadline(routes.classes()).unwrap_or(Nanos::NEVER);
             request.deadline = complete_at + within;
             request.slow_after = route.slow_after(routes.classes()).unwrap_or(Nanos::NEVER);
@@ -299,7 +326,7 @@ impl<B: Backend> Core<B> {
             body,
         };
         request.context.begin(route, head_bytes, &parts);
-        if let Some(refused) = refused {
+        if let Course::Refuse(refused) = course {
             if let Some(request) = self.keep_request(ticket, request) {
                 self.answer_failure(request, MarkKind::Refused, refused);
             }
@@ -323,6 +350,12 @@ impl<B: Backend> Core<B> {
         let Some(request) = self.keep_request(ticket, request) else {
             return;
         };
+        if let Course::Stream { bytes_max } = course
+            && let Some(connection) = self.connections.get_mut(ticket)
+        {
+            connection.inflow = Some(Inflow::new(request, bytes_max));
+            connection.wants_continue = head.expect_continue;
+        }
         let pushed = if route.has_class_deadline() {
             self.ready.push(class, deadline, request)
         } else {

@@ -29,6 +29,7 @@ impl<B: Backend> Core<B> {
                 connection.is_dirty = false;
                 self.send_next(ring, ticket);
                 self.read_on(ring, ticket);
+                self.end_cut_content(ticket);
                 self.end_in_order(ring, ticket);
             }
         }
@@ -63,7 +64,7 @@ impl<B: Backend> Core<B> {
         let Some(connection) = self.connections.get_mut(ticket) else {
             return;
         };
-        if !connection.inbox.is_empty() && connection.may_read_request(limits) {
+        if !connection.inbox.is_empty() && connection.may_read_on(limits) {
             self.resume_reading(ticket);
         }
         let limits = &self.limits;
@@ -75,8 +76,7 @@ impl<B: Backend> Core<B> {
         };
         let wants_more = match connection.ending {
             Ending::Open => {
-                connection.may_read_request(limits)
-                    || connection.inbox.len() < limits.inbox_bytes_max
+                connection.may_read_on(limits) || connection.inbox.len() < limits.inbox_bytes_max
             }
             // Reads on only to throw away, until the peer's FIN.
             Ending::AfterReplies(_) | Ending::Lingering(_) => true,
@@ -99,7 +99,7 @@ impl<B: Backend> Core<B> {
         };
         if connection.ending == Ending::Open && connection.is_read_closed && connection.is_settled()
         {
-            let is_between = connection.inbox.is_empty() && connection.upload.is_none();
+            let is_between = connection.is_between_requests();
             let reason = if is_between {
                 Close::PeerDone
             } else {
@@ -192,6 +192,8 @@ impl<B: Backend> Core<B> {
         let Some(connection) = self.connections.get_mut(ticket) else {
             return;
         };
+        // Content that is thrown away behind the reply has a time of its own.
+        let has_content = connection.inflow.is_some();
         let is_waiting = !connection.outbox.is_empty()
             || connection.ending != Ending::Open
             || connection.is_read_closed
@@ -199,6 +201,9 @@ impl<B: Backend> Core<B> {
             || !connection.inbox.is_empty();
         if is_waiting {
             self.mark_dirty(ticket);
+        }
+        if has_content {
+            self.rearm_timer(ticket);
         }
     }
 
@@ -246,6 +251,7 @@ impl<B: Backend> Core<B> {
         connection.moved_at = now;
         connection.inbox = Vec::new();
         connection.upload = None;
+        connection.inflow = None;
         // What nobody will read must not stand in front of another connection's replies.
         for buffer in connection.outbox.drain(..) {
             self.spare_buffers.put(buffer.head);
@@ -298,6 +304,10 @@ impl<B: Backend> Core<B> {
             return self.rearm_timer(ticket);
         }
         match reason {
+            Close::TooSlow if connection.ending == Ending::Open && connection.inflow.is_some() => {
+                self.end_slow_content(ticket);
+                self.rearm_timer(ticket);
+            }
             Close::TooSlow if connection.ending == Ending::Open => {
                 self.refuse_slow(ticket);
                 // The peer may not read the refusal either.

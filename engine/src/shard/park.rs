@@ -8,7 +8,6 @@ use super::request::{Phase, Request};
 use super::underway::{Given, TimerOf};
 use crate::effect::sqlite::SqlFinished;
 use crate::effect::{EffectRecord, EffectResult, Operation, ResultBuffer, Undecoded};
-use crate::routes::BuiltRoutes;
 use crate::step::{Fail, Failure};
 use crate::timeline::MarkKind;
 
@@ -26,7 +25,7 @@ impl<B: Backend> Core<B> {
         let needs_max = self.limits.needs_per_request_max;
         if request.needs_count > needs_max {
             let words = format_args!("asked for effects more than {needs_max} times");
-            let failure = Failure::contract(step_name(request, &self.routes), words);
+            let failure = Failure::contract(request.step_name(&self.routes), words);
             return self.answer_failure(ticket, MarkKind::Failed, failure);
         }
         let until = match need.effects {
@@ -89,7 +88,10 @@ impl<B: Backend> Core<B> {
             return Verdict::Wait;
         };
         let which = place as u8;
-        let resource = effect.resource.map_or(MarkKind::NO_RESOURCE, u64::from);
+        let resource = match effect.operation {
+            Operation::Body { .. } => MarkKind::OWN_CONTENT,
+            _ => effect.resource.map_or(MarkKind::NO_RESOURCE, u64::from),
+        };
         let timeline = &mut request.timeline;
         timeline.stamp(MarkKind::Submitted, now, which, resource);
         let item = TimerItem::Effect(ticket, which);
@@ -98,6 +100,13 @@ impl<B: Backend> Core<B> {
                 let timer = self.timers.arm(now + length, item);
                 request.underway.is_on_wheel(now, timer);
                 return Verdict::Wait;
+            }
+            Operation::Body { format, fold } => {
+                let is_alone = need.effects.len() == 1 && effect.is_required;
+                let ends_at = until(effect, request.deadline, now);
+                let timer = (!is_alone && ends_at < request.deadline).then_some(ends_at);
+                let is_folded = fold.is_some();
+                return self.take_content_of(ticket, format, is_folded, timer);
             }
             Operation::Sqlite { mode, statements } => (mode, statements),
         };
@@ -117,7 +126,7 @@ impl<B: Backend> Core<B> {
             Err(refused) => {
                 self.stats.refused_effect_count += 1;
                 timeline.stamp(MarkKind::LetGo, now, which, 0);
-                let failure = refused.failure(step_name(request, &self.routes));
+                let failure = refused.failure(request.step_name(&self.routes));
                 request.underway.is_refused(failure)
             }
         }
@@ -187,7 +196,12 @@ impl<B: Backend> Core<B> {
         if request.phase == Phase::Parked {
             request.underway.set_timer(None);
             self.stats.timed_out_count += 1;
-            self.answer_failure(ticket, MarkKind::Expired, out_of_time());
+            let failure = match request.underway.reading_place() {
+                // It was the client that took too long.
+                Some(_) => Failure::new(Fail::RequestTimeout, "body", "too slow"),
+                None => out_of_time(),
+            };
+            self.answer_failure(ticket, MarkKind::Expired, failure);
         }
     }
 
@@ -212,6 +226,12 @@ impl<B: Backend> Core<B> {
                     lender: None,
                 })
             }
+            Some(TimerOf::Content) => {
+                request.timeline.stamp(MarkKind::LetGo, now, which, 0);
+                let connection = request.connection;
+                self.give_up_content(connection);
+                Err(out_of_time())
+            }
             Some(TimerOf::Job { resource, job }) => {
                 request.timeline.stamp(MarkKind::LetGo, now, which, 0);
                 self.effects[resource].cancel(job);
@@ -223,7 +243,12 @@ impl<B: Backend> Core<B> {
     }
 
     /// An effect has ended: the next ones begin, or the request goes on.
-    fn complete(&mut self, ticket: Ticket, place: usize, outcome: Result<Given, Failure>) {
+    pub(super) fn complete(
+        &mut self,
+        ticket: Ticket,
+        place: usize,
+        outcome: Result<Given, Failure>,
+    ) {
         let Some(request) = self.requests.get_mut(ticket) else {
             return;
         };
@@ -246,13 +271,16 @@ impl<B: Backend> Core<B> {
             return;
         };
         let timeline = &mut request.timeline;
-        request
-            .underway
-            .let_go(&mut self.effects, &mut self.timers, |place| {
-                stats.let_go_count += 1;
-                timeline.stamp(MarkKind::LetGo, now, place as u8, 0);
-            });
+        let underway = &mut request.underway;
+        let was_reading = underway.let_go(&mut self.effects, &mut self.timers, |place| {
+            stats.let_go_count += 1;
+            timeline.stamp(MarkKind::LetGo, now, place as u8, 0);
+        });
         request.phase = phase;
+        if was_reading {
+            let connection = request.connection;
+            self.give_up_content(connection);
+        }
     }
 
     fn make_ready(&mut self, ticket: Ticket) {
@@ -269,10 +297,11 @@ impl<B: Backend> Core<B> {
         }
     }
 
-    /// How many requests wait for something that the machine does: timers are the shard's own.
+    /// How many requests wait for something that the machine does: timers are the shard's own, and
+    /// content is its client's.
     pub(super) fn waiting_request_count(&self) -> usize {
         let requests = self.requests.iter();
-        let waits = |request: &Request| !request.underway.has_timer_effect();
+        let waits = |request: &Request| !request.underway.waits_for_nobody();
         requests.filter(|(_, request)| waits(request)).count()
     }
 }
@@ -297,11 +326,6 @@ fn missing_row(request: &Request, place: usize, buffer: &ResultBuffer) -> Option
 fn slot_of(request: &Request, place: usize) -> &'static str {
     let effect = (request.context.need()).and_then(|need| need.effects.get(place));
     effect.map_or("", |effect| effect.slot)
-}
-
-fn step_name(request: &Request, routes: &BuiltRoutes) -> &'static str {
-    let route = request.route.map(|index| routes.route(index));
-    route.map_or("", |route| route.step_name(request.context.step()))
 }
 
 fn out_of_time() -> Failure {

@@ -10,6 +10,8 @@ use slab::Slab;
 
 use super::connection::{Close, Connection, Ending, HeldReply, Reply};
 use super::core::Core;
+use super::inflow::{CONTENT, recycle_content};
+use super::intake::Course;
 use super::request::{Phase, Request};
 use super::spare::SpareBuffers;
 use super::upload::Extent;
@@ -80,6 +82,8 @@ impl<B: Backend> Core<B> {
             .timeline
             .stamp(kind, self.reading, step, u64::from(status.code()));
         self.stats.reply_count[usize::from(status.code() / 100)] += 1;
+        let discard_max = self.limits.discard_bytes_max as u64;
+        let forsaken = connection.forsake_content(ticket, discard_max);
         let is_at_end =
             matches!(connection.pipeline.back(), Some(Reply::Owed(last)) if *last == ticket);
         if is_draining && is_at_end {
@@ -142,6 +146,7 @@ impl<B: Backend> Core<B> {
         }
         connection.ask_for_content(&mut self.spare_buffers, now);
         connection.end_if_answered(is_draining);
+        self.recycle_content(forsaken);
         self.mark_dirty(connection_ticket);
         self.end_request(ticket);
     }
@@ -151,11 +156,15 @@ impl<B: Backend> Core<B> {
         let Some(request) = self.requests.get_mut(ticket) else {
             return;
         };
-        let effects = &mut self.effects;
-        request.end_context(|lender, buffer| effects[usize::from(lender)].recycle(buffer));
         // Its timeline has ended: what becomes of its effects is not told any more.
-        request.underway.let_go(effects, &mut self.timers, |_| ());
-        request.underway.discard(effects);
+        (request.underway).let_go(&mut self.effects, &mut self.timers, |_| ());
+        let (effects, contents) = (&mut self.effects, &mut self.spare_contents);
+        let mut recycle = |lender: u16, buffer| match lender {
+            CONTENT => recycle_content(contents, buffer),
+            resource => effects[usize::from(resource)].recycle(buffer),
+        };
+        request.end_context(&mut recycle);
+        request.underway.discard(&mut recycle);
         request.phase = Phase::Answered;
         self.free_request(ticket);
     }
@@ -214,7 +223,8 @@ impl<B: Backend> Core<B> {
         let first_byte_at = connection.first_byte_at.take().unwrap_or(self.reading);
         if let Some(upload) = connection.upload.take() {
             // Only its content went wrong: whose it is can be told.
-            self.dispatch(ticket, &upload.arrived(Extent::Part), Some(failure));
+            let arrived = upload.arrived(Extent::Part);
+            self.dispatch(ticket, &arrived, Course::Refuse(failure));
             return self.reuse_upload(upload);
         }
         let Some(mut request) = self.vacant_request(ticket) else {

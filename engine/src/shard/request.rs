@@ -38,6 +38,8 @@ pub(super) struct Request {
     pub underway: Underway,
     /// How many times it has asked for effects.
     pub needs_count: usize,
+    /// Whether an effect has taken its content.
+    pub has_taken_content: bool,
     /// The resources that its result buffers go back to, in the order in which they came.
     pub lenders: Vec<u16>,
     pub class: ClassId,
@@ -65,6 +67,7 @@ impl Request {
             route: None,
             underway: Underway::new(),
             needs_count: 0,
+            has_taken_content: false,
             lenders: Vec::with_capacity(LENDERS_KEPT),
             class: ClassId::STANDARD,
             deadline: Nanos::NEVER,
@@ -124,6 +127,7 @@ impl Request {
         self.connection = connection;
         self.phase = Phase::Ready;
         self.needs_count = 0;
+        self.has_taken_content = false;
         self.route = None;
         self.class = ClassId::STANDARD;
         self.deadline = Nanos::NEVER;
@@ -157,6 +161,12 @@ impl Request {
                 recycle(resource, buffer);
             }
         });
+    }
+
+    /// The name of the step that it is at.
+    pub fn step_name(&self, routes: &BuiltRoutes) -> &'static str {
+        let route = self.route.map(|index| routes.route(index));
+        route.map_or("", |route| route.step_name(self.context.step()))
     }
 
     /// What its timeline says of it when it ends with this status.

@@ -7,8 +7,8 @@ use cutaway_reactor::{Join, JoinState, Verdict, WorkerPort};
 use cutaway_scheduler::{Nanos, TimerKey, Wheel};
 
 use super::core::TimerItem;
-use crate::effect::EffectResult;
 use crate::effect::sqlite::{JobHandle, SqliteEffects, SqliteJob};
+use crate::effect::{EffectResult, ResultBuffer};
 use crate::step::{Failure, NeedRecord, Order};
 
 /// The effects of a request's need, by their places.
@@ -36,8 +36,15 @@ struct Effect {
 
 enum State {
     Waiting,
-    AtWorker { resource: usize, job: JobHandle },
-    OnWheel { since: Nanos },
+    AtWorker {
+        resource: usize,
+        job: JobHandle,
+    },
+    OnWheel {
+        since: Nanos,
+    },
+    /// The content of its request is on its way.
+    Reading,
     Given(Given),
     Failed(Failure),
     LetGo,
@@ -104,6 +111,22 @@ impl Underway {
         self.begin_next(State::OnWheel { since }, Some(timer));
     }
 
+    /// The next effect has begun: it takes the content.
+    pub fn is_reading(&mut self, timer: Option<TimerKey>) {
+        self.begin_next(State::Reading, timer);
+    }
+
+    /// The place of the effect that begins next.
+    pub fn next_place(&self) -> usize {
+        self.begun_count
+    }
+
+    /// Where the effect stands that takes the content.
+    pub fn reading_place(&self) -> Option<usize> {
+        let is_it = |effect: &Effect| matches!(effect.state, State::Reading);
+        self.effects.iter().position(is_it)
+    }
+
     /// The next effect was refused.
     pub fn is_refused(&mut self, failure: Failure) -> Verdict {
         let place = self.begun_count;
@@ -128,6 +151,10 @@ impl Underway {
         effect.timer = None;
         match effect.state {
             State::OnWheel { since } => Some(TimerOf::Timer { since }),
+            State::Reading => {
+                effect.state = State::LetGo;
+                Some(TimerOf::Content)
+            }
             State::AtWorker { resource, job } => {
                 effect.state = State::LetGo;
                 self.left_count += 1;
@@ -169,13 +196,14 @@ impl Underway {
     }
 
     /// Lets go of what is still under way, and tells the places: jobs are stopped as soon as may be and
-    /// counted until they are back; no timer is left.
+    /// counted until they are back; no timer is left. Whether the content was being taken.
     pub fn let_go<P: WorkerPort<SqliteJob>>(
         &mut self,
         performers: &mut [SqliteEffects<P>],
         timers: &mut Wheel<TimerItem>,
         mut tell: impl FnMut(usize),
-    ) {
+    ) -> bool {
+        let mut was_reading = false;
         if let Some(timer) = self.timer.take() {
             timers.cancel(timer);
         }
@@ -188,11 +216,13 @@ impl Underway {
                     self.left_count += 1;
                 }
                 State::OnWheel { .. } => {}
+                State::Reading => was_reading = true,
                 _ => continue,
             }
             effect.state = State::LetGo;
             tell(place);
         }
+        was_reading
     }
 
     /// The failure that is the request's, if the need has failed.
@@ -217,14 +247,13 @@ impl Underway {
     }
 
     /// Gives back what nobody will take: the request has ended.
-    pub fn discard<P: WorkerPort<SqliteJob>>(&mut self, performers: &mut [SqliteEffects<P>]) {
+    pub fn discard(&mut self, mut recycle: impl FnMut(u16, ResultBuffer)) {
         for effect in &mut self.effects {
-            if let Some(Given {
-                result: EffectResult::Rows(buffer),
-                lender: Some(lender),
-            }) = effect.take()
-            {
-                performers[usize::from(lender)].recycle(buffer);
+            let Some(Given { result, lender }) = effect.take() else {
+                continue;
+            };
+            if let (Some(lender), Some(buffer)) = (lender, result.into_buffer()) {
+                recycle(lender, buffer);
             }
         }
         self.effects.clear();
@@ -241,10 +270,10 @@ impl Underway {
         self.left_count
     }
 
-    /// Whether a timer of its own will end its wait.
-    pub fn has_timer_effect(&self) -> bool {
+    /// Whether the shard itself or the client will end its wait: a timer effect, or content.
+    pub fn waits_for_nobody(&self) -> bool {
         let mut effects = self.effects.iter();
-        effects.any(|effect| matches!(effect.state, State::OnWheel { .. }))
+        effects.any(|effect| matches!(effect.state, State::OnWheel { .. } | State::Reading))
     }
 }
 
@@ -254,6 +283,8 @@ pub(super) enum TimerOf {
     Timer { since: Nanos },
     /// A job's, which has taken its time and is let go.
     Job { resource: usize, job: JobHandle },
+    /// That of an effect which takes the content, and is let go.
+    Content,
 }
 
 impl Effect {

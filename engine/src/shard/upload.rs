@@ -106,6 +106,11 @@ impl Upload {
 pub(super) enum Welcome {
     /// Its content is waited for.
     Await(Awaited),
+    /// It is worked on at once, and takes its content meanwhile.
+    Stream {
+        /// How much may come.
+        bytes_max: u64,
+    },
     /// It is worked on without its content, which its client holds back until it is asked for and
     /// nobody wants: whether it comes all the same is not known, so the connection ends with it.
     AtOnce,
@@ -139,6 +144,9 @@ pub(super) fn welcome(routes: &BuiltRoutes, arrived: &Arrived<'_>, bytes_max: u6
         && length > bytes_max
     {
         return Welcome::Refuse(too_large(bytes_max));
+    }
+    if route.body_mode() == BodyMode::Streamed {
+        return Welcome::Stream { bytes_max };
     }
     let is_kept = route.body_mode() == BodyMode::Buffered;
     // https://www.rfc-editor.org/rfc/rfc9110#section-10.1.1 – a final status instead of 100.

@@ -41,6 +41,8 @@ pub enum BodyMode {
     None,
     /// It is there before the first step runs.
     Buffered,
+    /// The request begins without it, and an effect takes it.
+    Streamed,
 }
 
 /// As [`BodyMode`], with what the content has to be.
@@ -48,6 +50,7 @@ pub enum BodyMode {
 enum BodyUse {
     None,
     Buffered(BodyFormat),
+    Streamed,
 }
 
 const _: () = {
@@ -178,13 +181,14 @@ impl Route {
         match self.body {
             BodyUse::None => BodyMode::None,
             BodyUse::Buffered(_) => BodyMode::Buffered,
+            BodyUse::Streamed => BodyMode::Streamed,
         }
     }
 
-    /// What its steps take the content as; none where they do not read it.
+    /// What its slots take the content as; none where it has no slot of it.
     pub fn body_format(&self) -> Option<BodyFormat> {
         match self.body {
-            BodyUse::None => None,
+            BodyUse::None | BodyUse::Streamed => None,
             BodyUse::Buffered(format) => Some(format),
         }
     }

@@ -22,7 +22,7 @@ use crate::step::{
     Chain, ChainSettings, Entry, Go, IntoStep, Outcome, Route, RouteParts, StepEnd, StepObserver,
 };
 use head::Head;
-use play::{Play, Played};
+use play::{Content, Play, Played};
 
 /// A GET request for this target.
 pub fn get(target: &str) -> Test {
@@ -369,7 +369,15 @@ impl Test {
             go,
         };
         let mut outcome = context.run(&route, &mut observer);
-        let mut play = has_answers.then(|| Play::new(&resources, &script));
+        let content = Content {
+            media_type: (self.fields.iter())
+                .find(|(name, _)| name.eq_ignore_ascii_case("content-type"))
+                .map(|(_, value)| value.clone().into_bytes()),
+            bytes: self.body,
+        };
+        // The content of a whole chain is there without a script.
+        let plays = has_answers || go == Go::On && resources.iter().any(ResourceMeta::is_body);
+        let mut play = plays.then(|| Play::new(&resources, &script, content));
         while outcome == Outcome::Need
             && let Some(play) = &mut play
             && let Some(need) = context.need()

@@ -217,6 +217,9 @@ impl MarkKind {
     /// What a submission says of an effect that is performed on no resource.
     pub const NO_RESOURCE: u64 = u64::MAX;
 
+    /// What stands in place of a resource where an effect takes its request's content.
+    pub const OWN_CONTENT: u64 = u64::MAX - 1;
+
     /// How many there are.
     pub const COUNT: usize = TABLE.len();
 
@@ -424,7 +427,7 @@ static TABLE: [Row; 33] = {
         row(JobQueued,     "job queued",     &[Run, Park],   Detail,             NONE),
         row(JobStarted,    "job started",    &Stage::ALL,    Detail,             NONE),
         row(JobFinished,   "job finished",   &Stage::ALL,    Detail,             NONE),
-        row(Completed,     "completed",      &[Park],        Detail,             NONE),
+        row(Completed,     "completed",      &[Run, Park],   Detail,             NONE),
         row(LetGo,         "let go",         &[Run, Park],   Detail,             NONE),
     ]
 };

@@ -322,6 +322,7 @@ impl Page<'_> {
                 match resource.and_then(|resource| self.names.resource(resource)) {
                     Some(name) => format!("effect {name}"),
                     None if resource == Some(MarkKind::NO_RESOURCE) => "effect timer".to_owned(),
+                    None if resource == Some(MarkKind::OWN_CONTENT) => "effect body".to_owned(),
                     None => format!("effect {}", span.which),
                 }
             }

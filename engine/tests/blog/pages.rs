@@ -69,6 +69,42 @@ fn a_visitor_writes_changes_and_deletes_a_post() {
     });
 }
 
+/// The ids of a page; two alike would lead a label to the wrong field.
+fn check_ids(page: &str) {
+    let ids: Vec<&str> = page
+        .split(" id=\"")
+        .skip(1)
+        .map(|rest| rest.split('"').next().unwrap())
+        .collect();
+    for (place, id) in ids.iter().enumerate() {
+        assert!(
+            !ids[..place].contains(id),
+            "two elements have the id {id}:\n{page}"
+        );
+    }
+    for target in ["for", "aria-labelledby", "aria-describedby"] {
+        for rest in page.split(&format!(" {target}=\"")).skip(1) {
+            let id = rest.split('"').next().unwrap();
+            assert!(ids.contains(&id), "there is no {id} for {target}");
+        }
+    }
+}
+
+#[test]
+fn a_label_leads_to_its_field() {
+    on_every_site(|site| {
+        let id = site.write_post("Post");
+        site.sent_on(post(format!("/posts/{id}/comments")).form(&[("content", "c")]));
+        check_ids(&site.page(200, get("/")));
+        check_ids(&site.page(200, get("/new")));
+        check_ids(&site.page(200, get(format!("/posts/{id}"))));
+        check_ids(&site.page(200, get(format!("/posts/{id}/edit"))));
+        check_ids(&site.page(422, post("/posts").form(&[])));
+        check_ids(&site.page(422, post(format!("/posts/{id}/comments")).form(&[])));
+        check_ids(&site.page(404, get("/nowhere")));
+    });
+}
+
 #[test]
 fn a_visitor_comments() {
     on_every_site(|site| {

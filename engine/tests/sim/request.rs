@@ -29,6 +29,20 @@ pub struct Expected {
     pub may_be_asked_for: bool,
     /// It is refused for what it is; that may show before its last byte.
     pub is_malformed: bool,
+    pub taking: Taking,
+}
+
+/// When a request's content is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taking {
+    /// Before it runs.
+    First,
+    /// While it runs: should it fail, then perhaps before its content was sent, and with the
+    /// connection's end.
+    Meanwhile,
+    /// Perhaps not at all: it may be answered before, and where its content is too much, or waits to be
+    /// asked for, the connection ends with the reply or behind it.
+    Never,
 }
 
 #[derive(Clone, Debug)]
@@ -44,6 +58,8 @@ enum Content {
 const AT_INTAKE: &[u16] = &[503];
 /// What may happen to one that waits in the queue and runs steps.
 const IN_QUEUE: &[u16] = &[503, 504];
+/// What may happen to one that takes its content while it runs: it breaks off, or it takes too long.
+const IN_STREAM: &[u16] = &[400, 408, 500, 503, 504];
 /// What may happen to one with an effect.
 const AT_WORKER: &[u16] = &[500, 503, 504];
 
@@ -58,6 +74,20 @@ impl Expected {
             is_kept_by_word: false,
             may_be_asked_for: false,
             is_malformed: false,
+            taking: Taking::First,
+        }
+    }
+
+    fn taking(self, taking: Taking) -> Expected {
+        Expected { taking, ..self }
+    }
+
+    /// Whether a reply of this status may come before the request was sent whole, and may be the last.
+    pub fn may_cut_short(&self, status: u16) -> bool {
+        match self.taking {
+            Taking::First => self.is_malformed,
+            Taking::Meanwhile => status != self.status || self.is_malformed,
+            Taking::Never => true,
         }
     }
 
@@ -200,8 +230,25 @@ impl Author<'_> {
                 let most = if choices.per_mille(200) { 6000 } else { 200 };
                 let len = choices.within(0, most);
                 let content = pattern(len);
-                let expected = Expected::new(200, Exactly(content.clone()), IN_QUEUE);
-                ("POST", "/echo".into(), Some(content), expected)
+                let echoed = Exactly(content.clone());
+                let streamed =
+                    |content| Expected::new(200, content, IN_STREAM).taking(Taking::Meanwhile);
+                // The last two may miss their deadlines because of their client.
+                let (target, expected) = match choices.below(if self.is_decent { 5 } else { 7 }) {
+                    0 => ("/stream".to_owned(), streamed(echoed)),
+                    1 => {
+                        let sum: u64 = content.iter().map(|&byte| u64::from(byte)).sum();
+                        ("/tally".to_owned(), streamed(text(&sum.to_string())))
+                    }
+                    2 => {
+                        let expected = Expected::new(200, text("heedless"), IN_QUEUE);
+                        ("/heedless".to_owned(), expected.taking(Taking::Never))
+                    }
+                    3 | 4 => ("/echo".to_owned(), Expected::new(200, echoed, IN_QUEUE)),
+                    5 => ("/later".to_owned(), streamed(echoed)),
+                    _ => (format!("/with/{id}"), streamed(echoed)),
+                };
+                ("POST", target, Some(content), expected)
             }
             39..=53 => get(&format!("/posts/{id}"), post(id)),
             54..=57 => get(&format!("/patient/{id}"), post(id)),
@@ -348,7 +395,7 @@ impl Author<'_> {
 
     /// Something that must be refused, and ends its connection.
     fn malformed(&mut self) -> Request {
-        let kinds: [(u16, String); 17] = [
+        let kinds: [(u16, String); 19] = [
             (400, "GET /plaintext\r\n\r\n".into()),
             (400, "GET /plaintext HTTP/1.1\r\n\r\n".into()),
             (
@@ -393,6 +440,18 @@ impl Author<'_> {
                 415,
                 "POST /sum HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n[1]".into(),
             ),
+            // These while they run.
+            (
+                400,
+                "POST /stream HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nab\r\n"
+                    .into(),
+            ),
+            (
+                413,
+                "POST /stream HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n\
+                 3\r\nabc\r\nfffff\r\n"
+                    .into(),
+            ),
             (
                 414,
                 format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "t".repeat(300)),
@@ -415,6 +474,11 @@ impl Author<'_> {
         let (status, text) = &kinds[self.choices.below(kinds.len() as u64) as usize];
         let mut expected = Expected::new(*status, Content::Problem, AT_INTAKE);
         (expected.is_last, expected.is_malformed) = (true, true);
+        if text.starts_with("POST /stream") {
+            // One that fails before it takes the content is answered before that is found wrong.
+            expected.is_last = false;
+            (expected.taking, expected.others) = (Taking::Never, IN_STREAM);
+        }
         Request {
             bytes: text.clone().into_bytes(),
             expected,

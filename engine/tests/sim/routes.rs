@@ -19,6 +19,9 @@ slot!(pub Post<'r>: Option<(i64, &'r str, &'r str)>);
 slot!(pub NoteId: i64 = path "id");
 slot!(pub Content<'r>: &'r [u8] = body bytes);
 slot!(pub Numbers: Vec<u64> = body json);
+slot!(pub Taken<'r>: &'r [u8]);
+slot!(pub Tally: Box<u64>);
+slot!(pub Paused: Elapsed);
 slot!(pub Note<'r>: Option<(&'r str,)>);
 slot!(pub Written: Executed);
 slot!(pub Until: i64 = path "n");
@@ -76,6 +79,48 @@ fn sum(cx: &mut Cx<Reads<Numbers>>) -> Step {
 
 /// The largest content that [`sum`] takes.
 pub const SUM_BYTES_MAX: u64 = 400;
+
+fn take(cx: &mut Cx<Writes<Taken>, Uses<Body>>) -> Step {
+    cx.need(cx.body().bytes().into(Taken))
+}
+
+fn show_taken(cx: &mut Cx<Reads<Taken>>) -> Step {
+    let content = *cx.get(Taken);
+    cx.slice("application/octet-stream", content)
+}
+
+/// Lets the content wait.
+fn pause(cx: &mut Cx<Writes<Paused>>) -> Step {
+    cx.need(cx.timer(2.millis()).into(Paused))
+}
+
+/// Takes the content while the database is asked; one of them may fail the other.
+fn take_and_load(cx: &mut TakeAndLoad<'_>) -> Step {
+    let id = *cx.get(PostId);
+    let query = cx
+        .on(Blog)
+        .query_opt("SELECT id, title, body FROM posts WHERE id = ?1");
+    cx.need((cx.body().bytes().into(Taken), query.bind(id).into(Post)))
+}
+
+type TakeAndLoad<'r> = Cx<'r, Reads<PostId>, Writes<(Taken, Post)>, Uses<(Body, Blog)>>;
+
+fn tally(cx: &mut Cx<Writes<Tally>, Uses<Body>>) -> Step {
+    let add = |tally: &mut Box<u64>, piece: &[u8]| {
+        **tally += piece.iter().map(|&byte| u64::from(byte)).sum::<u64>();
+        Ok(())
+    };
+    cx.need(cx.body().fold(Box::new(0), add).into(Tally))
+}
+
+fn show_tally(cx: &mut Cx<Reads<Tally>>) -> Step {
+    cx.json(&**cx.get(Tally))
+}
+
+/// Might take the content, and does not.
+fn heedless(cx: &mut Cx<Uses<Body>>) -> Step {
+    cx.text("heedless")
+}
 
 /// Owned bytes, beyond what is copied behind the head from some size on.
 fn large(cx: &mut Cx<Reads<Size>>) -> Step {
@@ -248,6 +293,11 @@ impl Home {
             )
             .post("/sum", chain(sum).body_bytes_max(SUM_BYTES_MAX))
             .post("/echo", chain(echo))
+            .post("/stream", chain(take).then(show_taken).no_deadline())
+            .post("/later", chain(pause).then(take).then(show_taken))
+            .post("/with/{id}", chain(take_and_load).then(show_taken))
+            .post("/tally", chain(tally).then(show_tally).no_deadline())
+            .post("/heedless", chain(heedless))
             .get("/large/{n}", chain(large))
             .get("/fixed", chain(fixed))
             .get("/empty", chain(empty))

@@ -116,6 +116,7 @@ fn narrow(choices: &mut Stream) -> Limits {
         target_bytes_max: 256,
         fields_max: 16,
         body_bytes_max: 8 << 10,
+        discard_bytes_max: choices.within(0, 6 << 10),
         parse_ahead_max: choices.within(1, 20),
         output_bytes_max: choices.within(1, 16) << 10,
         inbox_bytes_max: choices.within(1, 8) << 10,

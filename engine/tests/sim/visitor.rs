@@ -7,7 +7,7 @@ use cutaway::testing::simulation::{ClientEnd, SimClient, Stream};
 use cutaway_scheduler::Nanos;
 
 use crate::reply::Reply;
-use crate::request::{Author, Expected};
+use crate::request::{Author, Expected, Taking};
 
 /// How a client behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -320,13 +320,15 @@ impl Visitor {
             return Ok(());
         }
         let is_whole = asked.place.end <= self.sent_bytes;
-        if !is_whole && !asked.expected.is_malformed {
+        let may_cut_short = asked.expected.may_cut_short(reply.status);
+        if !is_whole && !may_cut_short {
             return Err(format!(
                 "a {} to a request that was not sent whole",
                 reply.status
             ));
         }
-        if reply.is_last() && !asked.expected.is_last && house.drain_since.is_none() {
+        let may_end = asked.expected.is_last || may_cut_short;
+        if reply.is_last() && !may_end && house.drain_since.is_none() {
             return Err(format!(
                 "a {} ends the connection for no reason",
                 reply.status
@@ -386,6 +388,11 @@ impl Visitor {
         let Some(lost) = self.asked.get(self.answered_count).filter(is_due) else {
             return Ok(());
         };
+        // Nobody knew how much content of the request before it was still to come.
+        let before = self.answered_count.checked_sub(1);
+        if before.is_some_and(|before| self.asked[before].expected.taking == Taking::Never) {
+            return Ok(());
+        }
         // An idle connection may be closed while a request is on its way to it.
         let sent = self
             .sent_at

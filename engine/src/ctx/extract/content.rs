@@ -1,5 +1,10 @@
-//! What a request's content may be, by its own words in Content-Type.
+//! What a request's content may be, by its own words in Content-Type, and what is read from it.
 
+use serde::Deserialize;
+
+use super::text::FromText;
+use super::{form, json};
+use crate::ctx::Arena;
 use crate::step::{Fail, Failure};
 
 /// What a slot takes a request's content as.
@@ -64,6 +69,39 @@ impl BodyFormat {
         }
         Ok(())
     }
+}
+
+/// Text.
+///
+/// # Errors
+/// A 400 where it is not UTF-8, or no such value.
+pub(crate) fn text<'r, T: FromText<'r>>(content: &'r [u8]) -> Result<T, Failure> {
+    let text = std::str::from_utf8(content).ok();
+    text.and_then(T::from_text)
+        .ok_or_else(|| Failure::new(Fail::BadRequest, "body", "text"))
+}
+
+/// JSON.
+///
+/// # Errors
+/// A 400 that names line and column where it is no JSON, a 422 that names the field where it is
+/// another value.
+pub(crate) fn json<'r, T: Deserialize<'r>>(
+    content: &'r [u8],
+    arena: &'r Arena,
+) -> Result<T, Failure> {
+    json::read(content, arena)
+}
+
+/// A form.
+///
+/// # Errors
+/// A 400 where it is not UTF-8, a 422 that names the field where it is missing or no such value.
+pub(crate) fn form<'r, T: Deserialize<'r>>(
+    content: &'r [u8],
+    arena: &'r Arena,
+) -> Result<T, Failure> {
+    form::read(content, arena).map_err(|unread| unread.in_body())
 }
 
 /// A parameter of a media type that does not name another charset than UTF-8, or its part US-ASCII.

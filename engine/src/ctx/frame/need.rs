@@ -68,14 +68,16 @@ impl Frame {
         let need = frame.need().expect("a request that is completed waits");
         let results = &frame.results[first..];
         for target in need.targets.iter().flatten() {
-            let mut results = &results[target.effects()];
+            let mut effects = target.effects();
             if need.is_race() {
                 // Only the winner has a result.
-                let winner = results.iter().position(Option::is_some);
-                results = winner.map_or(&[], |winner| &results[winner..=winner]);
+                let winner = results[effects.clone()].iter().position(Option::is_some);
+                let winner = winner.map(|place| effects.start + place);
+                effects = winner.map_or(0..0, |winner| winner..winner + 1);
             }
+            let answers = Answers::of(&results[effects.clone()], &need.effects[effects]);
             // SAFETY: by 1 the place is that of the decoder's slot, by 3 the rest.
-            let filled = unsafe { (target.fill)(frame, target.place, Answers::of(results)) };
+            let filled = unsafe { (target.fill)(frame, target.place, answers) };
             filled.map_err(|error| error.into_failure(target.slot))?;
         }
         Ok(())

@@ -6,7 +6,7 @@ use cutaway_scheduler::Nanos;
 
 use super::{BodyUse, PlacedExtract, PlacedStep, Route, Usage};
 use crate::ctx::{BodyFormat, Extract, PlanBuilder, PlanRefusal, SlotMeta, Source};
-use crate::effect::ResourceMeta;
+use crate::effect::{Body, ResourceMeta};
 use crate::http::Method;
 use crate::response::Renderer;
 use crate::step::chain::{Deadline, Entry, Settings};
@@ -90,6 +90,18 @@ pub enum RouteRefusal {
         /// As what.
         second_format: &'static str,
     },
+    /// The content is taken by a slot and by an effect.
+    #[error(
+        "{pattern}: slot `{slot}` is the body, which step {step} takes with `cx.body()`; one of the two"
+    )]
+    BodyTwice {
+        /// The route's pattern.
+        pattern: &'static str,
+        /// The slot.
+        slot: &'static str,
+        /// The step.
+        step: &'static str,
+    },
     /// Its steps have more slots than presence bits.
     #[error("{pattern}: {count} slots, at most {} a route", crate::ctx::SLOTS_MAX)]
     TooManySlots {
@@ -171,7 +183,7 @@ fn place_step(
 ) -> PlacedStep {
     let index_of = |wanted: &ResourceMeta| {
         let index = resources.iter().position(|known| known.id == wanted.id);
-        // A resource that is missing refuses the route.
+        // A resource that is missing refuses the route; the engine's own has no index.
         index
             .and_then(|index| u16::try_from(index).ok())
             .unwrap_or(u16::MAX)
@@ -298,9 +310,23 @@ fn body_use(
             Some(_) => {}
         }
     }
-    body.map_or(BodyUse::None, |(_, format)| BodyUse::Buffered(format))
+    let takes = |entry: &&Entry| entry.uses.iter().any(ResourceMeta::is_body);
+    match (body, parts.entries.iter().find(takes)) {
+        (None, None) => BodyUse::None,
+        (None, Some(_)) => BodyUse::Streamed,
+        (Some((_, format)), None) => BodyUse::Buffered(format),
+        (Some((slot, _)), Some(entry)) => {
+            refusals.push(RouteRefusal::BodyTwice {
+                pattern: parts.pattern,
+                slot,
+                step: entry.name,
+            });
+            BodyUse::Streamed
+        }
+    }
 }
 
+/// Whether a resource is given: by whoever sets the routes up, or by the engine.
 fn knows(resources: &[ResourceMeta], id: TypeId) -> bool {
-    resources.iter().any(|known| known.id == id)
+    id == TypeId::of::<Body>() || resources.iter().any(|known| known.id == id)
 }

@@ -9,15 +9,27 @@ use cutaway_reactor::sim::{SimConfig, SimNet, SimPort};
 use cutaway_reactor::{JoinState, Ticket, Verdict};
 use cutaway_scheduler::{Clock, Nanos};
 
+use crate::ctx::BodyFormat;
 use crate::effect::sqlite::scripted::Script;
 use crate::effect::sqlite::{JobHandle, SqlFinished, SqliteEffects, SqliteJob};
-use crate::effect::{EffectRecord, EffectResult, Operation, ResourceMeta, Sqlite, Undecoded};
-use crate::step::{Fail, Failure, NeedRecord, Order};
+use crate::effect::{
+    EffectRecord, EffectResult, Fold, Operation, ResourceMeta, ResultBuffer, Sqlite, Undecoded,
+};
+use crate::step::{Fail, Failure, NeedRecord, Order, caught};
 
 /// A machine with the databases of one chain.
 pub(super) struct Play {
     net: SimNet,
     databases: Vec<SqliteEffects<SimPort<SqliteJob>>>,
+    /// None once an effect has taken it.
+    content: Option<Content>,
+}
+
+/// The content of the request, which one effect may take.
+pub(super) struct Content {
+    pub bytes: Vec<u8>,
+    /// What it is by its own words.
+    pub media_type: Option<Vec<u8>>,
 }
 
 /// How far an effect is.
@@ -40,7 +52,7 @@ pub(super) enum Played {
 }
 
 impl Play {
-    pub fn new(resources: &[ResourceMeta], script: &Script) -> Play {
+    pub fn new(resources: &[ResourceMeta], script: &Script, content: Content) -> Play {
         let net = SimNet::new(SimConfig::still(1));
         let databases = resources.iter().map(|resource| {
             let settings = Sqlite::open(resource.name);
@@ -49,6 +61,7 @@ impl Play {
         Play {
             databases: databases.collect(),
             net,
+            content: Some(content),
         }
     }
 
@@ -64,9 +77,11 @@ impl Play {
                 && let Some(place) = next_to_begin(need.order, &states)
             {
                 states[place] = self.begin(&need.effects[place], step);
-                if matches!(states[place], State::Failed(_)) {
-                    verdict = join.complete(place, false);
-                }
+                verdict = match states[place] {
+                    State::Given(_) => join.complete(place, true),
+                    State::Failed(_) => join.complete(place, false),
+                    _ => verdict,
+                };
             }
             match verdict {
                 Verdict::Wait => {}
@@ -91,6 +106,10 @@ impl Play {
                 since: now,
                 until: now + length,
             },
+            Operation::Body { format, fold } => match self.take_content(format, fold, step) {
+                Ok(result) => State::Given(result),
+                Err(failure) => State::Failed(failure),
+            },
             Operation::Sqlite { mode, statements } => {
                 let resource =
                     usize::from(effect.resource.expect("statements have their database"));
@@ -102,6 +121,25 @@ impl Play {
                 }
             }
         }
+    }
+
+    /// The whole content in one piece, as the shard would hand it out.
+    fn take_content(
+        &mut self,
+        format: BodyFormat,
+        fold: Option<Fold<'_>>,
+        step: &'static str,
+    ) -> Result<EffectResult, Failure> {
+        let content = self.content.take();
+        let content = content.ok_or_else(|| Failure::content_twice(step))?;
+        format.admit(content.media_type.as_deref())?;
+        if let Some(fold) = fold {
+            caught(|| fold.add(&content.bytes)).map_err(|panic| panic.into_failure(step))??;
+            return Ok(EffectResult::Folded);
+        }
+        let mut buffer = ResultBuffer::default();
+        buffer.push_content(&content.bytes);
+        Ok(EffectResult::Content(buffer))
     }
 
     /// Lets time pass until an effect has completed; which one, and with what.
