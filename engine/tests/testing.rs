@@ -9,6 +9,8 @@
 mod chain;
 #[path = "testing/client.rs"]
 mod client;
+#[path = "testing/content.rs"]
+mod content;
 #[path = "testing/failing.rs"]
 mod failing;
 #[path = "testing/script.rs"]

@@ -156,7 +156,7 @@ impl<B: Backend> Core<B> {
             spare_requests: Vec::new(),
             spare_buffers: SpareBuffers::new(),
             spare_uploads: Vec::new(),
-            spare_contents: Vec::new(),
+            spare_contents: Vec::with_capacity(AT_ONCE_COUNT),
             fired: Vec::with_capacity(AT_ONCE_COUNT),
         }
     }

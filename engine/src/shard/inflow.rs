@@ -137,8 +137,7 @@ impl<B: Backend> Core<B> {
         };
         let has_taken = std::mem::replace(&mut request.has_taken_content, true);
         let refused = if has_taken {
-            let words = format_args!("took the content a second time");
-            Some(Failure::contract(request.step_name(&self.routes), words))
+            Some(Failure::content_twice(request.step_name(&self.routes)))
         } else {
             request.context.admit(format).err()
         };
