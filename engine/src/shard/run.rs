@@ -59,6 +59,11 @@ impl<B: Backend> Core<B> {
             self.stats.stale_count += 1;
             return;
         };
+        if matches!(request.phase, Phase::Answered) {
+            // Gone as well, and only its slot is kept: a loser of its latest need is still at a worker.
+            self.stats.stale_count += 1;
+            return;
+        }
         let Some(index) = request.route else { return };
         request
             .timeline
