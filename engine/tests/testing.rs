@@ -15,6 +15,8 @@ mod content;
 mod failing;
 #[path = "testing/script.rs"]
 mod script;
+#[path = "testing/seed.rs"]
+mod seed;
 #[path = "testing/service.rs"]
 mod service;
 #[path = "testing/whole.rs"]

@@ -59,8 +59,8 @@ impl<B: Backend> Core<B> {
             self.stats.stale_count += 1;
             return;
         };
-        if matches!(request.phase, Phase::Answered) {
-            // Gone as well, and only its slot is kept: a loser of its latest need is still at a worker.
+        if request.phase == Phase::Answered {
+            // Gone as well; only its slot is still there, for the jobs of its losers.
             self.stats.stale_count += 1;
             return;
         }
