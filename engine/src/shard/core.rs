@@ -337,7 +337,7 @@ impl<B: Backend> Core<B> {
         let all: Vec<Ticket> = self.connections.iter().map(|(ticket, _)| ticket).collect();
         for ticket in all {
             if let Some(connection) = self.connections.get_mut(ticket)
-                && connection.is_between_requests()
+                && (connection.is_between_requests() || connection.has_only_unwanted_content())
             {
                 connection.end_after_replies(Close::Draining);
             }

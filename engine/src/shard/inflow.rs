@@ -87,6 +87,11 @@ impl Connection {
             && matches!(self.pipeline.front(), Some(Reply::Owed(first)) if Some(*first) == taker)
     }
 
+    /// Whether all that is still to come is content of a request that is answered.
+    pub(super) fn has_only_unwanted_content(&self) -> bool {
+        self.pipeline.is_empty() && self.inflow.is_some()
+    }
+
     /// The reply to the request is made: what is left of its content is of no use to anybody. Where it
     /// may be much, this is the connection's last reply.
     pub(super) fn forsake_content(
