@@ -8,7 +8,8 @@ use std::sync::Arc;
 use cutaway_scheduler::{ClassId, ClassTable, Nanos};
 
 use super::chain::{Deadline, ErasedStep, Settings};
-use super::decision::{Decision, Failure};
+use super::decision::Decision;
+use super::failure::Failure;
 use super::need::EFFECTS_PER_NEED_MAX;
 use super::panic::{Panic, caught};
 use crate::ctx::{Access, BodyFormat, Context, Frame, Marks, NeedFault, Plan, SlotMeta};
