@@ -177,6 +177,7 @@ impl<'r, A, B, C> Cx<'r, A, B, C> {
     /// # Panics
     /// The route's pattern has no such parameter; the request is answered with a 500 then.
     /// [`Request::param`] answers with none instead.
+    #[inline]
     pub fn param(&self, name: &str) -> &'r str {
         match self.window.request().param_lossy(name, self.window.arena()) {
             Some(text) => text,

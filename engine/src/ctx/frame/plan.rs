@@ -4,7 +4,7 @@
 //! given here. Nothing outside of this file makes a [`Place`] or an [`Access`].
 
 use std::alloc::Layout;
-use std::any::TypeId;
+use std::marker::PhantomData;
 use std::num::NonZeroU64;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -41,8 +41,8 @@ impl Plan {
     }
 
     /// An access to slots that the plan has; none where it lacks one.
-    pub(crate) fn access<C: Clauses>(&self) -> Option<Access<'static>> {
-        Access::of::<C>(self.id, Box::default(), |slot| self.slots.find(slot))
+    pub(crate) fn access<C: Clauses>(&self) -> Option<Access<'static, C>> {
+        Access::of(self.id, Box::default(), |slot| self.slots.find(slot))
     }
 
     /// The first of these slots that the frame does not hold.
@@ -52,11 +52,15 @@ impl Plan {
     }
 }
 
-/// What one step, or one continuation, may reach: the places of its slots and the indices of its
-/// resources.
-pub(crate) struct Access<'r> {
+/// What a step, or a continuation, with the clauses `C` may reach.
+pub(crate) struct Access<'r, C> {
+    pub(super) reach: Reach<'r>,
+    clauses: PhantomData<fn() -> C>,
+}
+
+/// The places of some clauses' slots and the indices of their resources.
+pub(crate) struct Reach<'r> {
     pub(super) plan: PlanId,
-    pub(super) signature: TypeId,
     pub(super) places: Held<'r, Place>,
     pub(super) resources: Held<'r, u16>,
     reads: u64,
@@ -82,36 +86,41 @@ impl<T> Deref for Held<'_, T> {
     }
 }
 
-impl<'r> Access<'r> {
-    fn of<C: Clauses>(
+impl<'r, C: Clauses> Access<'r, C> {
+    fn of(
         plan: PlanId,
         resources: Box<[u16]>,
         place: impl FnMut(&SlotMeta) -> Option<Place>,
-    ) -> Option<Access<'static>> {
+    ) -> Option<Access<'static, C>> {
         let mut slots = Vec::new();
         C::Reads::metas(&mut slots);
         C::Writes::metas(&mut slots);
         let places: Option<_> = slots.iter().map(place).collect();
         let (places, resources) = (Held::Owned(places?), Held::Owned(resources));
-        Some(Access::with::<C>(plan, places, resources))
+        Some(Access::with(plan, places, resources))
     }
 
-    fn with<C: Clauses>(
-        plan: PlanId,
-        places: Held<'r, Place>,
-        resources: Held<'r, u16>,
-    ) -> Access<'r> {
+    fn with(plan: PlanId, places: Held<'r, Place>, resources: Held<'r, u16>) -> Access<'r, C> {
         let (reads, writes) = places.split_at(C::Reads::COUNT);
         Access {
-            plan,
-            signature: TypeId::of::<C>(),
-            reads: bits_of(reads),
-            writes: bits_of(writes),
-            places,
-            resources,
+            reach: Reach {
+                plan,
+                reads: bits_of(reads),
+                writes: bits_of(writes),
+                places,
+                resources,
+            },
+            clauses: PhantomData,
         }
     }
 
+    /// The same without its clauses' type.
+    pub(crate) fn reach(&self) -> &Reach<'r> {
+        &self.reach
+    }
+}
+
+impl Reach<'_> {
     /// The bits of the slots it reads, then of those it writes, in the order of its clauses.
     pub(crate) fn slots(&self) -> impl Iterator<Item = u64> + '_ {
         (self.places.iter()).map(|place| 1_u64.unbounded_shl(place.bit.into()))
@@ -129,9 +138,9 @@ impl<'r> Access<'r> {
 }
 
 impl<'r, C: Clauses> Window<'r, C> {
-    /// The access of a continuation with the clauses `D`, all of which are among the step's own; made
-    /// in the request's arena.
-    pub(crate) fn lend<D, I, J, K>(&self) -> &'r Access<'r>
+    /// The access of a continuation with the clauses `D`, all of which are among the step's own; its
+    /// lists lie in the request's arena.
+    pub(crate) fn lend<D, I, J, K>(&self) -> Access<'r, D>
     where
         D: Clauses,
         C::Reads: Concat<C::Writes>,
@@ -139,7 +148,7 @@ impl<'r, C: Clauses> Window<'r, C> {
         D::Writes: WritesThere<C::Writes, J>,
         D::Uses: UsesThere<C::Uses, K>,
     {
-        let (arena, own) = (self.arena(), self.access);
+        let (arena, own) = (self.arena(), self.reach);
         let mut places = arena.room(D::Reads::COUNT + D::Writes::COUNT);
         // A step's places are those of its `Reads`, then those of its `Writes`: positions in both
         // together are positions in its places.
@@ -149,8 +158,7 @@ impl<'r, C: Clauses> Window<'r, C> {
         D::Uses::each(&mut |index| resources.push(own.resources[index]));
         let places = Held::Lent(places.into_bump_slice());
         let resources = Held::Lent(resources.into_bump_slice());
-        // What is lent has nothing to drop.
-        (arena.bump()).alloc(Access::with::<D>(own.plan, places, resources))
+        Access::with(own.plan, places, resources)
     }
 }
 
@@ -216,9 +224,9 @@ impl PlanBuilder {
     }
 
     /// The access of a step with these clauses. `resources` are the indices of `C::Uses`, in order.
-    pub(crate) fn access<C: Clauses>(&mut self, resources: Box<[u16]>) -> Access<'static> {
+    pub(crate) fn access<C: Clauses>(&mut self, resources: Box<[u16]>) -> Access<'static, C> {
         let (id, slots, layout) = (self.id, &mut self.slots, &mut self.layout);
-        Access::of::<C>(id, resources, |slot| Some(slots.find_or_add(slot, layout)))
+        Access::of(id, resources, |slot| Some(slots.find_or_add(slot, layout)))
             .expect("a slot that is not there is added")
     }
 
