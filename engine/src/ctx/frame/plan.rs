@@ -53,9 +53,11 @@ impl Plan {
 }
 
 /// What a step, or a continuation, with the clauses `C` may reach.
+///
+/// The clauses are invariant, so that no other type passes for them.
 pub(crate) struct Access<'r, C> {
     pub(super) reach: Reach<'r>,
-    clauses: PhantomData<fn() -> C>,
+    clauses: PhantomData<fn(C) -> C>,
 }
 
 /// The places of some clauses' slots and the indices of their resources.
