@@ -12,13 +12,13 @@
 //! cannot leave the closure it is opened in.
 //!
 //! # Invariants
-//! 1. `Plan` gives each slot a `Place`: an offset, aligned and inside the plan's layout, that no
-//!    other slot of the plan overlaps, and a bit. An `Access<C>` holds the places of `C::Reads`, then
+//! 1. The layout of a `Plan` begins with a request. `Plan` gives each slot a `Place` behind that: an
+//!    offset, aligned and inside the layout, that no other slot of the plan overlaps, and a bit. An `Access<C>` holds the places of `C::Reads`, then
 //!    those of `C::Writes`, in list order; the lists are sealed and a slot's layout follows from its
 //!    type alone. A plan makes it from its own places, or a window lends it: of that window's places,
 //!    whose clauses contain `C`.
-//! 2. Between `begin` and `end`, `base` points to a block of the plan's layout inside the arena,
-//!    and `request` to a request inside the arena. `begin` runs on an ended frame only.
+//! 2. Between `begin` and `end`, `base` points to a block of the plan's layout inside the arena, and
+//!    a request lies at its start. `begin` runs on an ended frame only.
 //! 3. A `Window<C>` exists only while its frame's plan is that of the `Access<C>` it was opened with;
 //!    so index and type of every place it uses agree by 1. A bare one has no `C`, and uses no place.
 //! 4. A bit of `present` is set if and only if the slot at its place holds an initialised value. It
@@ -81,7 +81,12 @@ pub(crate) struct Frame {
 struct Begun {
     plan: PlanId,
     base: NonNull<u8>,
-    request: NonNull<Request<'static>>,
+}
+
+impl Begun {
+    fn request<'r>(self) -> NonNull<Request<'r>> {
+        self.base.cast()
+    }
 }
 
 /// What a step did besides writing slots: the bit of the first slot that was put twice, plus one; how
@@ -161,12 +166,14 @@ impl Frame {
     ) {
         assert!(self.begun.is_none(), "a frame holds one request at a time");
         let arena = self.arena.arena();
-        let request = NonNull::from(arena.bump().alloc(request(arena))).cast();
-        self.begun = Some(Begun {
+        let begun = Begun {
             plan: plan.id,
             base: arena.bump().alloc_layout(plan.layout),
-            request,
-        });
+        };
+        let request = request(arena);
+        // SAFETY: by 1 the block begins with room for a request, aligned.
+        unsafe { begun.request().write(request) };
+        self.begun = Some(begun);
     }
 
     /// # Panics
@@ -226,7 +233,7 @@ impl Frame {
     /// The request in the frame.
     pub(crate) fn request(&self) -> Option<&Request<'_>> {
         // SAFETY: by 2 and 5 it is there until `end`, which takes the frame mutably.
-        (self.begun).map(|begun| unsafe { begun.request.cast::<Request<'_>>().as_ref() })
+        (self.begun).map(|begun| unsafe { begun.request().as_ref() })
     }
 
     /// The request's id, where a step has asked for it.
@@ -285,10 +292,11 @@ impl Frame {
 
     #[inline]
     fn begun(&self, plan: PlanId) -> Begun {
-        match self.begun {
-            Some(begun) if begun.plan == plan => begun,
-            _ => other_plan(),
+        // Compared before it is asked whether there is one, which is one comparison instead of two.
+        if self.begun.map(|begun| begun.plan.0) != Some(plan.0) {
+            other_plan();
         }
+        self.begun.unwrap_or_else(|| other_plan())
     }
 
     /// Writes a value, or drops it where the slot has one: references to that are out.
@@ -424,7 +432,7 @@ impl<'r, C> Window<'r, C> {
     pub(crate) fn request(&self) -> &'r Request<'r> {
         let begun = self.frame.begun.expect("a window is open on a begun frame");
         // SAFETY: by 2 it is there, by 5 it and what it borrows last for `'r`.
-        unsafe { begun.request.cast::<Request<'r>>().as_ref() }
+        unsafe { begun.request().as_ref() }
     }
 
     /// The request alone, without a slot or a resource of it: `()` is no clauses, so nothing reads

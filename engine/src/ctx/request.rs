@@ -72,7 +72,11 @@ impl<'r> Request<'r> {
             path: parts.path,
             query: parts.query,
             fields: arena.slice(parts.fields),
-            params: arena.collect(params),
+            params: if params.len() == 0 {
+                &[]
+            } else {
+                arena.collect(params)
+            },
             body: if parts.body.is_empty() {
                 &[]
             } else {

@@ -58,7 +58,7 @@ pub(super) fn find<'r>(text: &'r [u8], name: &str, arena: &'r Arena) -> Option<O
 /// A part of a path, percent-decoded. None where it is not UTF-8.
 #[inline]
 pub(in crate::ctx) fn path_text<'r>(raw: &'r [u8], arena: &'r Arena) -> Option<&'r str> {
-    decoded(raw, Plus::IsPlus, arena)
+    plain_text(raw, |octet| octet != b'%').or_else(|| decoded(raw, Plus::IsPlus, arena))
 }
 
 /// The text where it lies, or decoded into the arena.

@@ -14,6 +14,7 @@ use crate::ctx::list::sealed::Positions;
 use crate::ctx::list::{
     Clauses, Concat, Joined, ReadsThere, ResourceList, SlotList, UsesThere, WritesThere,
 };
+use crate::ctx::request::Request;
 use crate::ctx::slot::SlotMeta;
 
 /// Where a slot's value is kept.
@@ -25,7 +26,7 @@ pub(super) struct Place {
 
 /// Names one plan of this process. Never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct PlanId(NonZeroU64);
+pub(super) struct PlanId(pub(super) NonZeroU64);
 
 /// The layout of a route's slots.
 pub(crate) struct Plan {
@@ -170,7 +171,7 @@ fn bits_of(places: &[Place]) -> u64 {
     })
 }
 
-/// Lays out the slots of a route, step by step.
+/// Lays out the slots of a route, step by step, behind the request.
 pub(crate) struct PlanBuilder {
     id: PlanId,
     layout: Layout,
@@ -220,7 +221,7 @@ impl PlanBuilder {
         let id = NonZeroU64::new(NEXT.fetch_add(1, Ordering::Relaxed));
         PlanBuilder {
             id: PlanId(id.expect("no process builds 2^64 plans")),
-            layout: Layout::new::<()>(),
+            layout: REQUEST,
             slots: Slots::default(),
         }
     }
@@ -241,10 +242,9 @@ impl PlanBuilder {
             });
         }
         let layout = self.layout.pad_to_align();
-        if layout.size() > FRAME_BYTES_MAX {
-            return Err(PlanRefusal::TooLarge {
-                bytes: layout.size(),
-            });
+        let bytes = layout.size() - REQUEST.size();
+        if bytes > FRAME_BYTES_MAX {
+            return Err(PlanRefusal::TooLarge { bytes });
         }
         Ok(Plan {
             id: self.id,
@@ -257,5 +257,8 @@ impl PlanBuilder {
 /// How many slots a route may have: presence is a bit.
 pub(crate) const SLOTS_MAX: usize = 64;
 
-/// How many bytes the slots of a route may take: an offset is 16 bits.
-pub(crate) const FRAME_BYTES_MAX: usize = u16::MAX as usize;
+/// How many bytes the slots of a route may take: an offset is 16 bits, and the request comes first.
+pub(crate) const FRAME_BYTES_MAX: usize = u16::MAX as usize - REQUEST.size();
+
+/// What a block begins with.
+const REQUEST: Layout = Layout::new::<Request<'static>>();
