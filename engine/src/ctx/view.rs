@@ -72,7 +72,7 @@ where
         D: Resource + Usable<<(A, B, C) as Clauses>::Uses, I>,
     {
         let resource = ResourceIndex(self.window.resource::<D, I>());
-        D::Kind::handle(resource, Keeper::of(self.window.bare()))
+        D::Kind::handle(resource, Keeper::of(self.window.footing()))
     }
 
     /// Takes the request's content: it is read when the effect that this builds is performed. The step
