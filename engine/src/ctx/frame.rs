@@ -77,6 +77,8 @@ pub(crate) struct Frame {
     /// What the effects of the request's needs gave, those of each need in their order.
     results: Vec<Option<EffectResult>>,
     output: RefCell<Output>,
+    /// Why its content is refused, until the step that says so takes it.
+    refusal: Cell<Option<Failure>>,
 }
 
 #[derive(Clone, Copy)]
@@ -124,6 +126,7 @@ impl Frame {
             need: Cell::new(None),
             results: Vec::with_capacity(RESULTS_KEPT),
             output: RefCell::new(Output::default()),
+            refusal: Cell::new(None),
         }
     }
 
@@ -198,6 +201,11 @@ impl Frame {
 
     pub(crate) fn output(&self) -> Ref<'_, Output> {
         self.output.borrow()
+    }
+
+    /// The request's content is refused for this; the last step of its route will say so.
+    pub(crate) fn refuse(&mut self, failure: Failure) {
+        self.refusal.set(Some(failure));
     }
 
     /// Whether a request is in the frame.
@@ -428,6 +436,11 @@ impl<'r, C> Window<'r, C> {
     /// The request's id.
     pub(crate) fn request_id(&self) -> &'r str {
         self.frame.identity.ask(self.request(), self.arena())
+    }
+
+    /// Why the request's content is refused.
+    pub(crate) fn take_refusal(&self) -> Option<Failure> {
+        self.frame.refusal.take()
     }
 
     /// Takes on a callback for the request's exit.
