@@ -73,6 +73,13 @@ macro_rules! setters {
 
 impl Sqlite {
     /// The database in the file at `path`, made where it is not there. Opens nothing yet.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// resource!(pub Blog: Sqlite);
+    ///
+    /// let routes = Routes::new().resource(Blog, Sqlite::open("blog.db").readers(3).busy_timeout(1.secs()));
+    /// ```
     pub fn open(path: impl Into<PathBuf>) -> Sqlite {
         Sqlite {
             path: path.into(),
@@ -83,16 +90,35 @@ impl Sqlite {
 
     /// Statements that the writer runs before anybody else sees the database, separated by
     /// semicolons. Default: none. Make them such that they can run again (`IF NOT EXISTS`).
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # resource!(pub Blog: Sqlite);
+    /// let schema = "
+    ///     CREATE TABLE IF NOT EXISTS posts (id INTEGER PRIMARY KEY, title TEXT NOT NULL);
+    ///     CREATE INDEX IF NOT EXISTS posts_by_title ON posts (title);";
+    /// let routes = Routes::new().resource(Blog, Sqlite::open("blog.db").schema(schema));
+    /// ```
     pub fn schema(self, schema: &'static str) -> Sqlite {
         Sqlite { schema, ..self }
     }
 
     /// The file.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// assert_eq!(Sqlite::open("blog.db").path().to_str(), Some("blog.db"));
+    /// ```
     pub fn path(&self) -> &Path {
         &self.path
     }
 
     /// How much of everything it takes.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// assert_eq!(Sqlite::open("blog.db").readers(3).bounds().readers, 3);
+    /// ```
     pub fn bounds(&self) -> &SqliteBounds {
         &self.bounds
     }
