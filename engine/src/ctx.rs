@@ -48,7 +48,7 @@ pub(crate) use frame::{
     SLOTS_MAX, Target, Window,
 };
 
-use crate::effect::{EffectRecord, Operation, ResultBuffer};
+use crate::effect::{EffectRecord, ResultBuffer};
 use crate::response::{Renderer, ResponseView};
 use crate::step::{Cause, Failure, NeedRecord, Outcome, Route, caught};
 
@@ -141,13 +141,8 @@ impl Context {
     /// # Errors
     /// The failure of the effect; that of a panic too, which fails the request.
     pub fn fold(&mut self, route: &Route, place: usize, piece: &[u8]) -> Result<(), Failure> {
-        let effect = self
-            .need()
-            .and_then(|need| need.effects.get(place).copied());
-        let Some(Operation::Body {
-            fold: Some(fold), ..
-        }) = effect.map(|effect| effect.operation)
-        else {
+        let need = self.need();
+        let Some(fold) = need.and_then(|need| need.effects.get(place)?.fold()) else {
             return Ok(());
         };
         caught(|| fold.add(piece)).unwrap_or_else(|panic| {

@@ -7,6 +7,7 @@
 )]
 #![allow(missing_docs, reason = "the slots and resources of a test")]
 
+use std::cell::RefCell;
 use std::time::Duration;
 
 use cutaway::BuiltRoutes;
@@ -15,6 +16,7 @@ use cutaway::prelude::*;
 use cutaway::shard::ShardStats;
 use cutaway::testing::simulation::{SimConfig, Simulation, SimulationOptions};
 use cutaway::timeline::{KeptRecord, MarkKind};
+use cutaway_scheduler::{ManualClock, Nanos};
 
 #[path = "harness/server.rs"]
 #[allow(dead_code, reason = "each test uses a part of it")]
@@ -54,6 +56,11 @@ const NOTES: &str = "SELECT count(*) FROM notes";
 const SLOW: &str =
     "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 20000)
      SELECT count(*) FROM numbers";
+
+thread_local! {
+    /// The machine's time, for a step that takes its time.
+    static CLOCK: RefCell<Option<ManualClock>> = const { RefCell::new(None) };
+}
 
 mod step {
     //! The steps, by the paths that they are asked for.
@@ -260,6 +267,12 @@ mod step {
         cx.need(cx.timer(Duration::ZERO).then(circles))
     }
 
+    /// Takes more than a turn's quantum.
+    pub fn works(cx: &mut Cx) -> Step {
+        CLOCK.with_borrow(|clock| clock.as_ref().unwrap().advance(Nanos::from_millis(1)));
+        cx.text("worked")
+    }
+
     pub fn shows_pair(cx: &mut Cx<Reads<Pair>>) -> Step {
         cx.json(&(cx.get(First).0, cx.get(Second).0))
     }
@@ -336,6 +349,7 @@ fn routes(home: &Scratch) -> BuiltRoutes {
         .get("/puts", chain(puts_and_needs).then(shows_first))
         .get("/two-into-one", chain(two_into_one).then(shows_first))
         .get("/circles", chain(circles))
+        .get("/works", chain(works).class(Interactive))
         .build()
         .unwrap()
 }
@@ -564,6 +578,31 @@ fn a_client_that_goes_leaves_nothing() {
     }
     let stats = world.end();
     assert!(stats.cancelled_count > 20, "{stats:?}");
+}
+
+/// A race is won, and its client goes before its request's turn to run comes. The loser keeps the
+/// request's slot, but nothing runs in it.
+#[test]
+fn a_client_that_goes_when_its_race_is_won_is_not_run_for() {
+    let mut world = World::new(Limits::default());
+    CLOCK.set(Some(world.simulation.clock()));
+    let busy = world.simulation.connect();
+    for micros in (0..1_000).step_by(10) {
+        let gone = world.simulation.connect();
+        gone.send(b"GET /first HTTP/1.1\r\nHost: a\r\n\r\n");
+        world.simulation.run_for(Duration::from_micros(micros));
+        // The shard is held up until all of this has come; then a request takes a whole turn.
+        busy.send(b"GET /works HTTP/1.1\r\nHost: a\r\n\r\n");
+        gone.reset();
+        world.simulation.clock().advance(Nanos::from_millis(1));
+        world.simulation.run_for(100.millis());
+        assert!(busy.take_read().ends_with(b"worked"));
+    }
+    let stats = world.end();
+    assert!(
+        stats.cancelled_count > 0 && stats.stale_count > 0,
+        "{stats:?}"
+    );
 }
 
 /// A database whose worker takes one job at a time: an effect that is refused is one that has failed.

@@ -134,6 +134,14 @@ fn one_seed() {
     println!("{run:#?}");
 }
 
+/// A client goes while its request is ready to resume and a loser of its need is still at a worker:
+/// the slot stays, and the queue hands it out once more.
+#[test]
+fn a_slot_that_waits_for_a_loser_is_not_run() {
+    silence::planned_panics();
+    run_or_tell(&Home::new(), 391, EVERYTHING());
+}
+
 /// What all runs came to.
 #[derive(Default)]
 struct Total {

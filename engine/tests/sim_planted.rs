@@ -66,10 +66,7 @@ fn a_stale_ticket_that_the_shard_accepts_is_caught() {
     is_caught(
         Bug::StaleTicket,
         FaultPlan::all().with(Fault::StaleCompletion, 0),
-        &[
-            "a request that waits is completed first",
-            "each request ends once",
-        ],
+        &["a request that waits is resumed", "each request ends once"],
     );
 }
 

@@ -130,7 +130,6 @@ fn wait(cx: &mut Cx<Writes<Waited>>) -> Step {
 }
 
 /// Takes the content and asks the database at once.
-#[expect(clippy::type_complexity, reason = "two slots and two resources")]
 fn take_both(cx: &mut Cx<Writes<(Raw, One)>, Uses<(Body, Notes)>>) -> Step {
     let one = cx.on(Notes).query_one("SELECT 1");
     cx.need((cx.body().bytes().into(Raw), one.into(One)))

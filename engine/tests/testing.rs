@@ -9,10 +9,14 @@
 mod chain;
 #[path = "testing/client.rs"]
 mod client;
+#[path = "testing/content.rs"]
+mod content;
 #[path = "testing/failing.rs"]
 mod failing;
 #[path = "testing/script.rs"]
 mod script;
+#[path = "testing/seed.rs"]
+mod seed;
 #[path = "testing/service.rs"]
 mod service;
 #[path = "testing/whole.rs"]

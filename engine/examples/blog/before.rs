@@ -14,7 +14,8 @@ pub fn refuse_cross_site(cx: &mut Cx) -> Step {
     let is_ours = match (request.field("sec-fetch-site"), request.field("origin")) {
         (Some(site), _) => matches!(site, b"same-origin" | b"none"),
         // Older browsers, and all where there is no TLS, send the origin alone: scheme://host.
-        (None, Some(origin)) => origin.split(|byte| *byte == b'/').nth(2) == request.field("host"),
+        (None, Some(origin)) => (origin.split(|byte| *byte == b'/').nth(2))
+            .is_some_and(|host| request.field("host") == Some(host)),
         (None, None) => true,
     };
     if is_safe || is_ours {

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::input::{self, Fields};
 use super::list::{Before, Limit, Page, PageSize, link_to_next};
 use super::posts::{self, Deleted, Post, PostId, no_content};
-use super::{Blog, problem};
+use super::{Blog, WRITE, problem};
 
 slot!(pub CommentId: i64 = path "comment_id");
 slot!(pub CommentJson: Fields = body json);
@@ -20,20 +20,23 @@ pub fn routes() -> Routes {
         .get("/posts/{id}/comments", chain(load_page).then(show_page))
         .post(
             "/posts/{id}/comments",
-            chain(check_whole).then(insert).then(show_created),
+            chain(check_whole)
+                .then(insert)
+                .then(show_created)
+                .deadline(WRITE),
         )
         .get("/posts/{id}/comments/{comment_id}", chain(load).then(show))
         .put(
             "/posts/{id}/comments/{comment_id}",
-            chain(check_whole).then(update).then(show),
+            chain(check_whole).then(update).then(show).deadline(WRITE),
         )
         .patch(
             "/posts/{id}/comments/{comment_id}",
-            chain(check_part).then(update).then(show),
+            chain(check_part).then(update).then(show).deadline(WRITE),
         )
         .delete(
             "/posts/{id}/comments/{comment_id}",
-            chain(delete).then(no_content),
+            chain(delete).then(no_content).deadline(WRITE),
         )
 }
 

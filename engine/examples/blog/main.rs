@@ -21,6 +21,8 @@ mod view;
 #[path = "../flags/serving.rs"]
 mod serving;
 
+use std::time::Duration;
+
 use clap::Parser;
 use cutaway::chains;
 use cutaway::prelude::*;
@@ -29,6 +31,10 @@ resource!(
     /// The database, as steps name it.
     pub Blog: Sqlite
 );
+
+/// How long a write may take. The disk has its bad moments, and to be told late is better than not to
+/// know; who only reads has the deadline of the class.
+const WRITE: Duration = Duration::from_secs(2);
 
 /// Everything the blog answers, on this database.
 pub fn routes(database: Sqlite) -> Routes {
@@ -58,7 +64,7 @@ struct Options {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let routes = routes(Sqlite::open("blog.db")).build()?;
-    if routes.answer_flags(std::env::args()) {
+    if routes.answer_flags(std::env::args_os()) {
         return Ok(());
     }
     let options = Options::parse();

@@ -3,12 +3,12 @@
 use cutaway::prelude::*;
 use maud::Markup;
 
-use super::Blog;
 use super::comments::{self, Comment, Comments};
 use super::input::{self, CommentInput, Fields};
 use super::list::{Before, Limit, Page};
 use super::posts::{self, Post, PostId, PostInput, Posts};
 use super::view::{self, Form};
+use super::{Blog, WRITE};
 
 slot!(pub PostForm: Fields = body form);
 slot!(pub CommentForm: Fields = body form);
@@ -20,16 +20,25 @@ pub fn routes() -> Routes {
         .get("/new", chain(show_new))
         .post(
             "/posts",
-            chain(check_new).then(posts::insert).then(see_post),
+            chain(check_new)
+                .then(posts::insert)
+                .then(see_post)
+                .deadline(WRITE),
         )
         .get("/posts/{id}", chain(comments::load_page).then(show_post))
         .get("/posts/{id}/edit", chain(posts::load).then(show_edit))
         .post(
             "/posts/{id}",
-            chain(check_edit).then(posts::update).then(see_post),
+            chain(check_edit)
+                .then(posts::update)
+                .then(see_post)
+                .deadline(WRITE),
         )
-        .post("/posts/{id}/delete", chain(posts::delete).then(see_index))
-        .post("/posts/{id}/comments", chain(add_comment))
+        .post(
+            "/posts/{id}/delete",
+            chain(posts::delete).then(see_index).deadline(WRITE),
+        )
+        .post("/posts/{id}/comments", chain(add_comment).deadline(WRITE))
         .get("/style.css", chain(style))
         .get("/script.js", chain(script))
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::input::{self, Fields};
 use super::list::{Before, Limit, Page, PageSize, link_to_next};
-use super::{Blog, problem};
+use super::{Blog, WRITE, problem};
 
 slot!(pub PostId: i64 = path "id");
 slot!(pub PostJson: Fields = body json);
@@ -18,11 +18,26 @@ slot!(pub Deleted: Executed);
 pub fn routes() -> Routes {
     Routes::new()
         .get("/posts", chain(load_page).then(show_page))
-        .post("/posts", chain(check_whole).then(insert).then(show_created))
+        .post(
+            "/posts",
+            chain(check_whole)
+                .then(insert)
+                .then(show_created)
+                .deadline(WRITE),
+        )
         .get("/posts/{id}", chain(load).then(show))
-        .put("/posts/{id}", chain(check_whole).then(update).then(show))
-        .patch("/posts/{id}", chain(check_part).then(update).then(show))
-        .delete("/posts/{id}", chain(delete).then(no_content))
+        .put(
+            "/posts/{id}",
+            chain(check_whole).then(update).then(show).deadline(WRITE),
+        )
+        .patch(
+            "/posts/{id}",
+            chain(check_part).then(update).then(show).deadline(WRITE),
+        )
+        .delete(
+            "/posts/{id}",
+            chain(delete).then(no_content).deadline(WRITE),
+        )
 }
 
 /// A row of `posts`. Its text lies in the request's own memory.

@@ -56,6 +56,14 @@ impl<'r> EffectRecord<'r> {
         }
     }
 
+    /// What it folds the request's content into, if it does.
+    pub(crate) fn fold(&self) -> Option<Fold<'r>> {
+        match self.operation {
+            Operation::Body { fold, .. } => fold,
+            Operation::Sqlite { .. } | Operation::Timer { .. } => None,
+        }
+    }
+
     /// The text of its first statement; none where it is no effect of a database.
     pub fn sql(&self) -> Option<&'static str> {
         self.statements().first().map(|statement| statement.sql)

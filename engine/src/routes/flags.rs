@@ -1,5 +1,6 @@
 //! The flags that a service gets from its routes.
 
+use std::ffi::OsStr;
 use std::io::{self, Write};
 
 use super::BuiltRoutes;
@@ -11,6 +12,9 @@ impl BuiltRoutes {
     /// - `--print-routes` prints the [`listing`](BuiltRoutes::listing);
     /// - `--print-routes=dot` and `--print-routes=mermaid` print a graph of the same.
     ///
+    /// Hand it [`args_os`](std::env::args_os): `args` panics where an argument is not UTF-8, as a path may
+    /// be.
+    ///
     /// ```
     /// use cutaway::prelude::*;
     ///
@@ -21,7 +25,7 @@ impl BuiltRoutes {
     /// fn main() -> Result<(), Box<dyn std::error::Error>> {
     ///     let routes = Routes::new().get("/hello", chain(hello)).build()?;
     ///     # let asked = ["hello", "--print-routes"];
-    ///     if routes.answer_flags(std::env::args()) {
+    ///     if routes.answer_flags(std::env::args_os()) {
     ///         return Ok(());
     ///     }
     ///     # assert!(routes.answer_flags(asked));
@@ -29,7 +33,7 @@ impl BuiltRoutes {
     ///     Ok(Engine::new(routes).run()?)
     /// }
     /// ```
-    pub fn answer_flags(&self, arguments: impl IntoIterator<Item: AsRef<str>>) -> bool {
+    pub fn answer_flags(&self, arguments: impl IntoIterator<Item: AsRef<OsStr>>) -> bool {
         let Some(answer) = self.answer(arguments) else {
             return false;
         };
@@ -44,10 +48,10 @@ impl BuiltRoutes {
     /// What is printed, and where: an error goes to standard error. None where nothing was asked.
     fn answer(
         &self,
-        arguments: impl IntoIterator<Item: AsRef<str>>,
+        arguments: impl IntoIterator<Item: AsRef<OsStr>>,
     ) -> Option<Result<String, String>> {
         let formats = arguments.into_iter().filter_map(|argument| {
-            let rest = argument.as_ref().strip_prefix(FLAG)?;
+            let rest = argument.as_ref().to_str()?.strip_prefix(FLAG)?;
             match rest.strip_prefix('=') {
                 Some(format) => Some(format.to_owned()),
                 None if rest.is_empty() => Some("text".to_owned()),
@@ -69,6 +73,9 @@ const FLAG: &str = "--print-routes";
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
     use crate::prelude::*;
 
     #[test]
@@ -89,6 +96,14 @@ mod tests {
         for others in [&["service"][..], &[], &["--print-routes-not"], &["--trace"]] {
             assert_eq!(answer(others), None, "{others:?}");
         }
+        // A path need not be UTF-8.
+        let path = OsStr::from_bytes(b"--db=\xff");
+        assert_eq!(routes.answer([path]), None);
+        assert!(
+            routes
+                .answer([path, OsStr::new("--print-routes")])
+                .is_some()
+        );
         assert_eq!(
             answer(&["service", "--print-routes=svg"]).unwrap(),
             Err("--print-routes=svg: there are `text`, `dot` and `mermaid`\n".to_owned())

@@ -156,7 +156,7 @@ impl<B: Backend> Core<B> {
             spare_requests: Vec::new(),
             spare_buffers: SpareBuffers::new(),
             spare_uploads: Vec::new(),
-            spare_contents: Vec::new(),
+            spare_contents: Vec::with_capacity(AT_ONCE_COUNT),
             fired: Vec::with_capacity(AT_ONCE_COUNT),
         }
     }
@@ -337,7 +337,7 @@ impl<B: Backend> Core<B> {
         let all: Vec<Ticket> = self.connections.iter().map(|(ticket, _)| ticket).collect();
         for ticket in all {
             if let Some(connection) = self.connections.get_mut(ticket)
-                && connection.is_between_requests()
+                && (connection.is_between_requests() || connection.has_only_unwanted_content())
             {
                 connection.end_after_replies(Close::Draining);
             }

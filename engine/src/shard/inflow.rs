@@ -87,6 +87,11 @@ impl Connection {
             && matches!(self.pipeline.front(), Some(Reply::Owed(first)) if Some(*first) == taker)
     }
 
+    /// Whether all that is still to come is content of a request that is answered.
+    pub(super) fn has_only_unwanted_content(&self) -> bool {
+        self.pipeline.is_empty() && self.inflow.is_some()
+    }
+
     /// The reply to the request is made: what is left of its content is of no use to anybody. Where it
     /// may be much, this is the connection's last reply.
     pub(super) fn forsake_content(
@@ -137,8 +142,7 @@ impl<B: Backend> Core<B> {
         };
         let has_taken = std::mem::replace(&mut request.has_taken_content, true);
         let refused = if has_taken {
-            let words = format_args!("took the content a second time");
-            Some(Failure::contract(request.step_name(&self.routes), words))
+            Some(Failure::content_twice(request.step_name(&self.routes)))
         } else {
             request.context.admit(format).err()
         };

@@ -8,7 +8,7 @@ use super::request::{Phase, Request};
 use super::underway::{Given, TimerOf};
 use crate::effect::sqlite::SqlFinished;
 use crate::effect::{EffectRecord, EffectResult, Operation, ResultBuffer, Undecoded};
-use crate::step::{Fail, Failure};
+use crate::step::{Fail, Failure, NeedRecord};
 use crate::timeline::MarkKind;
 
 impl<B: Backend> Core<B> {
@@ -29,8 +29,8 @@ impl<B: Backend> Core<B> {
             return self.answer_failure(ticket, MarkKind::Failed, failure);
         }
         let until = match need.effects {
-            // One alone ends with the request, so one timer serves both.
-            [effect] if effect.is_required => until(effect, request.deadline, now),
+            // It ends with the request, so one timer serves both.
+            [effect] if is_alone(&need) => until(effect, request.deadline, now),
             _ => request.deadline,
         };
         let verdict = request.underway.begin(&need);
@@ -102,9 +102,8 @@ impl<B: Backend> Core<B> {
                 return Verdict::Wait;
             }
             Operation::Body { format, fold } => {
-                let is_alone = need.effects.len() == 1 && effect.is_required;
                 let ends_at = until(effect, request.deadline, now);
-                let timer = (!is_alone && ends_at < request.deadline).then_some(ends_at);
+                let timer = (!is_alone(&need) && ends_at < request.deadline).then_some(ends_at);
                 let is_folded = fold.is_some();
                 return self.take_content_of(ticket, format, is_folded, timer);
             }
@@ -117,8 +116,7 @@ impl<B: Backend> Core<B> {
             Ok(job) => {
                 self.job_count += 1;
                 timeline.stamp(MarkKind::JobQueued, now, which, 0);
-                let is_alone = need.effects.len() == 1 && effect.is_required;
-                let timer = (!is_alone && ends_at < request.deadline)
+                let timer = (!is_alone(&need) && ends_at < request.deadline)
                     .then(|| self.timers.arm(ends_at, item));
                 request.underway.is_at_worker(resource, job, timer);
                 Verdict::Wait
@@ -304,6 +302,11 @@ impl<B: Backend> Core<B> {
         let waits = |request: &Request| !request.underway.waits_for_nobody();
         requests.filter(|(_, request)| waits(request)).count()
     }
+}
+
+/// Whether it is one effect whose failure is the request's.
+fn is_alone(need: &NeedRecord<'_>) -> bool {
+    matches!(need.effects, [effect] if effect.is_required)
 }
 
 /// Until when an effect may take that begins now.

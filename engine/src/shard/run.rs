@@ -59,6 +59,11 @@ impl<B: Backend> Core<B> {
             self.stats.stale_count += 1;
             return;
         };
+        if request.phase == Phase::Answered {
+            // Gone as well; only its slot is still there, for the jobs of its losers.
+            self.stats.stale_count += 1;
+            return;
+        }
         let Some(index) = request.route else { return };
         request
             .timeline

@@ -251,6 +251,12 @@ impl Failure {
         Failure::of(Cause::Error, Fail::Internal, what, Key::formatted(error))
     }
 
+    /// A 500 for a step that takes the content which was taken before.
+    #[cold]
+    pub(crate) fn content_twice(step: &'static str) -> Failure {
+        Failure::contract(step, format_args!("took the content a second time"))
+    }
+
     /// A 500 for a broken contract.
     #[cold]
     pub(crate) fn contract(step: &'static str, words: fmt::Arguments<'_>) -> Failure {

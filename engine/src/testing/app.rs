@@ -265,7 +265,23 @@ impl App {
         Client::connect(&self.shared)
     }
 
-    /// Lets this length of time pass, and everything happen that falls into it.
+    /// Lets this length of time pass, and everything happen that falls into it, its last moment
+    /// included.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # use cutaway::testing::App;
+    /// # fn hello(cx: &mut Cx) -> Step { cx.text("hello") }
+    /// # let routes = Routes::new().get("/hello", chain(hello)).build()?;
+    /// let app = App::new(routes);
+    /// let client = app.client();
+    /// client.get("/hello").send();
+    /// app.advance(59.secs());
+    /// assert!(client.is_open());
+    /// app.advance(1.secs());
+    /// assert!(!client.is_open(), "it was idle for a minute");
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn advance(&self, length: Duration) {
         with(&self.shared, |machine| machine.run_for(length.into()));
     }
@@ -278,16 +294,54 @@ impl App {
 
     /// The timelines of all requests that have ended so far, also of those that nobody got an answer
     /// to, in the order in which they ended.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # use cutaway::testing::App;
+    /// # fn hello(cx: &mut Cx) -> Step { cx.text("hello") }
+    /// # let routes = Routes::new().get("/hello", chain(hello)).build()?;
+    /// let app = App::new(routes);
+    /// app.get("/hello").send();
+    /// app.get("/nothing").send();
+    /// let statuses: Vec<u16> = app.timelines().iter().map(|it| it.status()).collect();
+    /// assert_eq!(statuses, [200, 404]);
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn timelines(&self) -> Vec<RequestTimeline> {
         with(&self.shared, |machine| machine.timelines())
     }
 
     /// What the shard has counted.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # use cutaway::testing::App;
+    /// # fn hello(cx: &mut Cx) -> Step { cx.text("hello") }
+    /// # let routes = Routes::new().get("/hello", chain(hello)).build()?;
+    /// let app = App::new(routes);
+    /// app.get("/hello").send();
+    /// assert_eq!(app.stats().request_count, 1);
+    /// assert_eq!(app.stats().reply_count[2], 1);
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn stats(&self) -> ShardStats {
         with(&self.shared, |machine| machine.simulation().stats().clone())
     }
 
     /// The simulation below, for what an app has no word for.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # use cutaway::testing::App;
+    /// # fn hello(cx: &mut Cx) -> Step { cx.text("hello") }
+    /// # let routes = Routes::new().get("/hello", chain(hello)).build()?;
+    /// let app = App::new(routes);
+    /// app.get("/hello").send();
+    /// // Another process has the core.
+    /// app.simulation(|simulation| simulation.clock().advance(3.millis().into()));
+    /// assert_eq!(app.now(), 3.millis());
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn simulation<T>(&self, act: impl FnOnce(&mut Simulation) -> T) -> T {
         with(&self.shared, |machine| machine.act(act))
     }
@@ -295,6 +349,28 @@ impl App {
     /// Ends the service as SIGTERM would, and checks that nothing is left of it: every request and
     /// every connection has ended once, and every slot, arena, ticket, job, timer, buffer and socket
     /// was given back.
+    ///
+    /// ```should_panic
+    /// # use cutaway::prelude::*;
+    /// # use cutaway::testing::{App, ScriptedAnswer};
+    /// # resource!(Blog: Sqlite);
+    /// # slot!(One: (i64,));
+    /// # fn load(cx: &mut Cx<Writes<One>, Uses<Blog>>) -> Step {
+    /// #     cx.need(cx.on(Blog).query_one("SELECT 1").into(One))
+    /// # }
+    /// # fn show(cx: &mut Cx<Reads<One>>) -> Step { cx.json(&cx.get(One).0) }
+    /// # let routes = Routes::new()
+    /// #     .resource(Blog, Sqlite::open("blog.db"))
+    /// #     .get("/one", chain(load).then(show).no_deadline())
+    /// #     .build()
+    /// #     .unwrap();
+    /// let app = App::new(routes);
+    /// app.script(Blog, |_| ScriptedAnswer::never());
+    /// let _waiting = app.get("/one").start();
+    /// app.advance(1.millis());
+    /// // A request without a deadline that waits for ever keeps a service from its end.
+    /// app.finish();
+    /// ```
     ///
     /// # Panics
     /// Something is left, or a request did not end by itself within the drain's deadline

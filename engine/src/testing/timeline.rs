@@ -82,6 +82,39 @@ impl RequestTimeline {
     }
 
     /// Its effects, in the order in which they were submitted.
+    ///
+    /// ```
+    /// use cutaway::prelude::*;
+    /// use cutaway::testing::{App, ScriptedAnswer};
+    ///
+    /// resource!(pub Blog: Sqlite);
+    /// slot!(pub One: (i64,));
+    ///
+    /// fn load(cx: &mut Cx<Writes<One>, Uses<Blog>>) -> Step {
+    ///     let queries = ["SELECT 1", "SELECT 2"].map(|sql| cx.on(Blog).query_one(sql));
+    ///     cx.need(first(queries).into(One))
+    /// }
+    ///
+    /// fn show(cx: &mut Cx<Reads<One>>) -> Step {
+    ///     cx.json(&cx.get(One).0)
+    /// }
+    ///
+    /// let routes = Routes::new()
+    ///     .resource(Blog, Sqlite::open("blog.db"))
+    ///     .get("/one", chain(load).then(show))
+    ///     .build()?;
+    /// let app = App::new(routes);
+    /// app.script(Blog, |statement| match statement.sql {
+    ///     "SELECT 1" => ScriptedAnswer::row((1,)).after(9.millis()),
+    ///     _ => ScriptedAnswer::row((2,)).after(4.millis()),
+    /// });
+    /// let response = app.get("/one").send();
+    /// assert_eq!(response.text(), "2");
+    /// let effects = response.timeline().effects();
+    /// assert_eq!(effects[0].let_go_after, Some(4.millis()));
+    /// assert_eq!(effects[1].run(), Some(4.millis()));
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn effects(&self) -> Vec<TimedEffect<'_>> {
         let mut effects: Vec<TimedEffect<'_>> = Vec::new();
         for mark in self.record.marks() {

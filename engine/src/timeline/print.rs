@@ -189,7 +189,7 @@ impl Page<'_> {
         )
     }
 
-    /// Where an effect waited and where it ran.
+    /// Where an effect waited and where it ran, and whether it was let go of.
     fn write_worker(&mut self, effect: &Span) -> fmt::Result {
         let mut separator = "  (";
         for span in worker_spans(self.record.marks(), *effect) {
@@ -198,6 +198,11 @@ impl Page<'_> {
                 _ => "worker run",
             };
             write!(self.out, "{separator}{name} {}", Length(span.len_ns()))?;
+            separator = ", ";
+        }
+        let mut marks = self.record.marks().iter();
+        if marks.any(|mark| is_let_go(mark, effect)) {
+            write!(self.out, "{separator}let go")?;
             separator = ", ";
         }
         if separator == ", " {
@@ -349,6 +354,12 @@ fn is_submission(mark: &Mark, effect: &Span) -> bool {
     mark.kind() == MarkKind::Submitted
         && mark.which() == effect.which
         && mark.since_start() == Nanos(effect.from_ns)
+}
+
+fn is_let_go(mark: &Mark, effect: &Span) -> bool {
+    mark.kind() == MarkKind::LetGo
+        && mark.which() == effect.which
+        && mark.since_start() == Nanos(effect.until_ns)
 }
 
 /// A length of time in the unit that suits it, with three digits that count.

@@ -1,8 +1,11 @@
 //! The JSON API: every route, every status, every fault.
 
+use cutaway::prelude::*;
+use cutaway::testing::App;
 use cutaway::testing::simulation::FaultPlan;
 use serde_json::{Value, json};
 
+use crate::example::routes;
 use crate::server::Scratch;
 use crate::site::{Ask, SimulatedSite, Site, get, on_every_site, post};
 
@@ -211,7 +214,7 @@ fn lists_come_in_pages_newest_first() {
 /// request may.
 #[test]
 fn the_longest_page_there_can_be_is_answered() {
-    let scratch = Scratch::new("blog");
+    let scratch = Scratch::in_memory("blog");
     let mut site = SimulatedSite::new(&scratch, 1, FaultPlan::none());
     let content = "\u{1F30D}".repeat(10_000);
     let longest = json!({"title": "t", "content": content, "author": "a".repeat(80)});
@@ -418,6 +421,16 @@ fn another_site_can_make_nobody_write() {
             get("/blog/posts").field("Sec-Fetch-Site", "cross-site"),
         );
     });
+}
+
+/// HTTP/1.0 knows no Host, so no origin can be that of the request.
+#[test]
+fn an_origin_is_not_ours_where_nobody_says_who_we_are() {
+    let app = App::new(routes(Sqlite::open("blog.db")).build().unwrap());
+    let client = app.client();
+    client.send(b"POST /posts/1/delete HTTP/1.0\r\nOrigin: null\r\n\r\n");
+    client.response().assert_status(Status::FORBIDDEN);
+    app.finish();
 }
 
 #[test]

@@ -7,9 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use cutaway::limits::Limits;
 use cutaway::prelude::*;
-use cutaway::{Engine, TraceMode};
+use cutaway::{Config, Engine, TraceMode};
 use libc::SIGKILL;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -55,11 +54,13 @@ fn serve() {
         )
         .build()
         .unwrap();
+    // A write whose deadline has passed is not acknowledged: a slow disk would leave nothing to look for.
+    let patient = Config::new().set("classes.standard.deadline", "60 s");
     let running = Engine::new(routes)
         .address(SocketAddr::from(([127, 0, 0, 1], 0)))
         .shards(2)
         .trace(TraceMode::Off)
-        .limits(Limits::default())
+        .config(patient)
         .start()
         .unwrap();
     println!("listening on {}", running.address());

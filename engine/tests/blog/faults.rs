@@ -128,7 +128,7 @@ fn cases() -> Vec<Case> {
 fn prepared() -> Scratch {
     static FILE: OnceLock<Vec<u8>> = OnceLock::new();
     let file = FILE.get_or_init(|| {
-        let scratch = Scratch::new("blog-faults");
+        let scratch = Scratch::in_memory("blog-faults");
         let mut site = SimulatedSite::new(&scratch, 1, FaultPlan::none());
         assert_eq!(site.write_post("Post"), 1);
         let comment = json!({"content": "Comment"});
@@ -136,7 +136,7 @@ fn prepared() -> Scratch {
         site.end();
         std::fs::read(scratch.join("blog.db")).unwrap()
     });
-    let scratch = Scratch::new("blog-faults");
+    let scratch = Scratch::in_memory("blog-faults");
     std::fs::write(scratch.join("blog.db"), file).unwrap();
     scratch
 }
@@ -174,7 +174,7 @@ fn check_error(case: &Case, response: &Response) {
 
 #[test]
 fn every_route_has_a_case() {
-    let scratch = Scratch::new("blog-faults");
+    let scratch = Scratch::in_memory("blog-faults");
     let routes = example::routes(database(&scratch)).build().unwrap();
     let found: Vec<(Method, &str)> = routes
         .routes()

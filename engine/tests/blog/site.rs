@@ -150,12 +150,12 @@ pub fn on_every_site(conversation: impl Fn(&mut dyn Site)) {
         .with(Fault::ReceiveEnds, 300)
         .with(Fault::StaleCompletion, 300);
     for faults in [FaultPlan::none(), rough] {
-        let scratch = Scratch::new("blog");
+        let scratch = Scratch::in_memory("blog");
         let mut site = SimulatedSite::new(&scratch, 7, faults);
         conversation(&mut site);
         site.end();
     }
-    let scratch = Scratch::new("blog");
+    let scratch = Scratch::in_memory("blog");
     let mut site = RealSite::new(&scratch);
     conversation(&mut site);
     site.end();

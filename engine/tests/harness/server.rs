@@ -48,10 +48,24 @@ pub struct Scratch(PathBuf);
 
 impl Scratch {
     pub fn new(name: &str) -> Scratch {
+        Scratch::below(&std::env::temp_dir(), name)
+    }
+
+    /// In memory where the machine has such a place, for what must not wait for a disk.
+    pub fn in_memory(name: &str) -> Scratch {
+        let in_memory = Path::new("/dev/shm");
+        if in_memory.is_dir() {
+            Scratch::below(in_memory, name)
+        } else {
+            Scratch::new(name)
+        }
+    }
+
+    fn below(directory: &Path, name: &str) -> Scratch {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let unique = format!("cutaway-{name}-{}-{number}", std::process::id());
-        let path = std::env::temp_dir().join(unique);
+        let path = directory.join(unique);
         std::fs::create_dir_all(&path).unwrap();
         Scratch(path)
     }

@@ -176,3 +176,22 @@ fn content_that_is_cut_off_is_found_when_it_is_taken() {
     simulation.run_for(10.millis());
     assert!(late.end().is_some() && never.end().is_some());
 }
+
+/// Content of a request that is answered is nothing to wait for.
+#[test]
+fn a_drain_does_not_wait_for_content_that_nobody_wants() {
+    let mut simulation = simulation();
+    let client = simulation.connect();
+    client.send(b"POST /never HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nabc");
+    simulation.run_for(110.millis());
+    let answered = reply(&client);
+    assert_eq!((answered.status, answered.is_last()), (200, false));
+    simulation.drain(10.secs());
+    simulation.run_for(20.millis());
+    assert_eq!(simulation.stats().closed(Close::Draining), 0);
+    client.finish();
+    simulation.run_for(20.millis());
+    assert_eq!(simulation.stats().closed(Close::Draining), 1);
+    assert!(simulation.is_drained());
+    simulation.check_drained();
+}

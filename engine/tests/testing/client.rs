@@ -64,6 +64,25 @@ fn a_request_comes_in_pieces() {
 }
 
 #[test]
+fn content_comes_while_its_request_is_parked() {
+    let app = App::new(routes());
+    let client = app.client();
+    client.send(
+        b"POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\nExpect: 100-continue\r\n\r\n",
+    );
+    app.advance(2.millis());
+    client.send(b"abc");
+    app.advance(3.millis());
+    client.send(b"def");
+    let response = client.response();
+    assert_eq!(response.assert_status(Status::OK).text(), "6");
+    response
+        .timeline()
+        .assert_stages(&[(Stage::Park, 5.millis())]);
+    app.finish();
+}
+
+#[test]
 fn a_client_that_goes_away_cancels_its_request() {
     let app = App::new(routes());
     let pending = app.get("/posts/1").start();

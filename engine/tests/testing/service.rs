@@ -13,6 +13,7 @@ slot!(pub Length: u64 = path "millis");
 slot!(pub One: (i64,));
 slot!(pub Two: (i64,));
 slot!(pub Waited: cutaway::effect::Elapsed);
+slot!(pub Content: Vec<u8>);
 
 fn hello(cx: &mut Cx) -> Step {
     cx.text("Hello, World!")
@@ -68,6 +69,15 @@ fn waited(cx: &mut Cx<Reads<Waited>>) -> Step {
     cx.json(&millis)
 }
 
+/// Takes its content while it arrives.
+fn receive(cx: &mut Cx<Writes<Content>, Uses<Body>>) -> Step {
+    cx.need(cx.body().bytes().into(Content))
+}
+
+fn received(cx: &mut Cx<Reads<Content>>) -> Step {
+    cx.json(&cx.get(Content).len())
+}
+
 /// Computes for so many milliseconds.
 fn think(cx: &mut Cx<Reads<Length>>) -> Step {
     testing::spend(cx.get(Length).millis());
@@ -87,6 +97,7 @@ pub fn routes() -> BuiltRoutes {
         .get("/posts/{id}", chain(load).then(show))
         .get("/patient/{id}", chain(load).then(show).no_deadline())
         .post("/posts", chain(create).then(created))
+        .post("/upload", chain(receive).then(received))
         .get("/both", chain(both).then(show_one))
         .get("/race", chain(race).then(show_one))
         .get("/wait/{millis}", chain(wait).then(waited).no_deadline())

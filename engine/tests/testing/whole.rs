@@ -164,6 +164,25 @@ fn who_finds_no_slot_has_no_timeline() {
     app.finish();
 }
 
+#[test]
+fn in_a_pipeline_each_response_has_its_own_timeline() {
+    let limits = Limits {
+        requests_max: 1,
+        ..Limits::default()
+    };
+    let app = App::new(routes()).limits(limits);
+    let client = app.client();
+    let parked = client.get("/posts/1").start();
+    let refused = client.get("/hello").start();
+    parked.wait().assert_status(Status::NOT_FOUND);
+    refused.wait().assert_status(Status::SERVICE_UNAVAILABLE);
+    let served = client.get("/hello").send();
+    assert_eq!(parked.wait().timeline().path(), "/posts/1");
+    assert!(!refused.wait().has_timeline());
+    assert_eq!(served.timeline().path(), "/hello");
+    app.finish();
+}
+
 /// What an app does from one seed, to the last bit of its log.
 fn noisy(seed: u64) -> (u64, Duration) {
     let app = App::new(routes()).seed(seed).noise();

@@ -1,6 +1,8 @@
 //! What the simulated ring owes a shard, rule by rule, and what it refuses from one.
 
+use std::cell::Cell;
 use std::num::NonZeroU32;
+use std::rc::Rc;
 
 use cutaway_reactor::ring::{Completion, ListenerId, Owner, Received, Ring, SendBuffer, Socket};
 use cutaway_reactor::sim::{
@@ -567,6 +569,88 @@ fn jobs_in_lanes_do_not_wait_for_each_other() {
     let (together, end) = order(4);
     assert_eq!(together, [10, 20, 30, 40]);
     assert!(end < Nanos::from_millis(50), "{end:?}");
+}
+
+/// Works until it is stopped.
+struct Endless {
+    clock: WorkClock,
+    is_stopped: Rc<Cell<bool>>,
+}
+
+impl Handler<&'static str> for Endless {
+    fn run(&mut self, _: &mut &'static str) -> Publish {
+        self.clock.spend(Nanos::NEVER);
+        Publish::Now
+    }
+
+    fn stops(&mut self, job: &mut &'static str) -> bool {
+        if self.is_stopped.get() {
+            *job = "stopped";
+        }
+        self.is_stopped.get()
+    }
+}
+
+#[test]
+fn a_job_without_an_end_is_under_way_until_it_is_stopped() {
+    let machine = Machine::healthy(1);
+    let clock = WorkClock::new(&machine.net, Nanos::ZERO);
+    let is_stopped = Rc::new(Cell::new(false));
+    let worker = Endless {
+        clock: clock.clone(),
+        is_stopped: Rc::clone(&is_stopped),
+    };
+    let mut port = SimPort::with_clock(&machine.net, 4, clock, worker);
+    assert!(port.try_submit(Box::new("endless")).is_ok());
+    while machine.net.step() {}
+    assert!(port.poll().is_none());
+    assert!(!machine.net.is_quiet(), "it is at work");
+    // Told without a mark, it goes on.
+    port.stop_marked();
+    while machine.net.step() {}
+    assert!(port.poll().is_none());
+    is_stopped.set(true);
+    port.stop_marked();
+    while machine.net.step() {}
+    assert_eq!(*port.poll().expect("it has ended").job, "stopped");
+    assert_eq!(port.in_flight(), 0);
+    while machine.net.step() {}
+    assert!(machine.net.is_quiet());
+}
+
+#[test]
+fn a_machine_that_stands_still_takes_no_time_and_keeps_the_order() {
+    let mut machine = Machine::new(SimConfig::still(1));
+    let pairs: Vec<_> = (0..4).map(|_| machine.connection()).collect();
+    for (index, (client, socket)) in pairs.iter().enumerate() {
+        machine.ring.recv(socket, owner(index as u32));
+        client.send(&[b'a'; 1_000]);
+    }
+    for index in 0..pairs.len() {
+        let Completion::Received {
+            owner: received_by,
+            received: Received::Bytes(lease),
+            ..
+        } = machine.next()
+        else {
+            panic!("bytes were sent");
+        };
+        // All of them at once, and whole.
+        assert_eq!(received_by, owner(index as u32));
+        assert_eq!(lease.len_bytes(), 1_000);
+        machine.ring.release(lease);
+    }
+    let clock = WorkClock::new(&machine.net, Nanos::ZERO);
+    let worker = Worker {
+        clock: clock.clone(),
+    };
+    let mut port = SimPort::with_clock(&machine.net, 4, clock, worker);
+    assert_eq!(machine.net.clock().now(), Nanos::ZERO);
+    assert!(port.try_submit(Box::new(7)).is_ok());
+    while port.poll().is_none() {
+        assert!(machine.net.step(), "it is under way");
+    }
+    assert_eq!(machine.net.clock().now(), Nanos::from_millis(7));
 }
 
 #[test]

@@ -179,6 +179,28 @@ impl Pending {
     }
 
     /// Its client goes away; see [`Client::disconnect`].
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # use cutaway::testing::App;
+    /// # use cutaway::timeline::MarkKind;
+    /// # slot!(Waited: cutaway::effect::Elapsed);
+    /// # fn wait(cx: &mut Cx<Writes<Waited>>) -> Step {
+    /// #     cx.need(cx.timer(20.millis()).into(Waited))
+    /// # }
+    /// # fn hello(cx: &mut Cx) -> Step { cx.text("hello") }
+    /// # let routes = Routes::new().get("/slow", chain(wait).then(hello)).build()?;
+    /// let app = App::new(routes);
+    /// let pending = app.get("/slow").start();
+    /// app.advance(5.millis());
+    /// pending.disconnect();
+    /// app.advance(0.millis());
+    /// let timeline = pending.timeline().expect("it has ended");
+    /// assert_eq!(timeline.total(), 5.millis());
+    /// assert!(timeline.has(MarkKind::ClientGone));
+    /// app.finish();
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     #[track_caller]
     pub fn disconnect(&self) {
         self.client.disconnect();

@@ -131,9 +131,7 @@ impl Play {
         step: &'static str,
     ) -> Result<EffectResult, Failure> {
         let content = self.content.take();
-        let content = content.ok_or_else(|| {
-            Failure::contract(step, format_args!("took the content a second time"))
-        })?;
+        let content = content.ok_or_else(|| Failure::content_twice(step))?;
         format.admit(content.media_type.as_deref())?;
         if let Some(fold) = fold {
             caught(|| fold.add(&content.bytes)).map_err(|panic| panic.into_failure(step))??;

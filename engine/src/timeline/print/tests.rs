@@ -113,6 +113,52 @@ fn a_failure_says_why_and_an_id_is_told_where_it_is_known() {
 }
 
 #[test]
+fn several_effects_each_have_a_line() {
+    let record = record(
+        b"/posts/7",
+        &[
+            (MarkKind::ReadLast, 0, 0, 60),
+            (MarkKind::Parsed, 0, 0, 3),
+            (MarkKind::Routed, 0, 0, 3),
+            (MarkKind::Admitted, 0, 0, 0),
+            (MarkKind::Enqueued, 0, 0, 0),
+            (MarkKind::Dequeued, 0, 0, 0),
+            (MarkKind::StepStart, 0, 0, 0),
+            (MarkKind::StepEnd, 800, 0, 0),
+            (MarkKind::Submitted, 800, 0, 1),
+            (MarkKind::JobQueued, 800, 0, 0),
+            (MarkKind::Submitted, 800, 1, 1),
+            (MarkKind::JobQueued, 800, 1, 0),
+            (MarkKind::Submitted, 800, 2, MarkKind::NO_RESOURCE),
+            (MarkKind::Parked, 800, 0, 0),
+            (MarkKind::JobStarted, 7_000, 0, 0),
+            (MarkKind::JobFinished, 9_000, 0, 0),
+            (MarkKind::Completed, 2 * MILLI, 2, 0),
+            (MarkKind::LetGo, 2 * MILLI, 1, 0),
+            (MarkKind::Resumed, 2 * MILLI, 0, 0),
+            (MarkKind::Dequeued, 2 * MILLI, 0, 0),
+            (MarkKind::StepStart, 2 * MILLI, 1, 0),
+            (MarkKind::StepEnd, 2 * MILLI + 500, 1, 0),
+            (MarkKind::ClientGone, 2 * MILLI + 500, 0, 0),
+        ],
+    );
+    assert_eq!(record.check(), Ok(()));
+    check(
+        &record,
+        "\
+GET /posts/7  #1-42  200  2.00 ms
+      0 ns  step load                  800 ns
+    800 ns  effect posts              8.20 µs  (worker queue 6.20 µs, worker run 2.00 µs)
+    800 ns  effect posts              1.99 ms  (worker queue 1.99 ms, let go)
+    800 ns  effect timer              1.99 ms
+    800 ns  park                      1.99 ms
+   2.00 ms  step show                  500 ns
+   2.00 ms  client gone
+",
+    );
+}
+
+#[test]
 fn a_slow_read_names_its_culprit() {
     check(
         &slow_read(),
