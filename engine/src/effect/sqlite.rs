@@ -135,16 +135,52 @@ impl Sqlite {
 
     setters! {
         /// Reader threads for each shard.
+        ///
+        /// ```
+        /// # use cutaway::prelude::*;
+        /// let sqlite = Sqlite::open("blog.db").readers(3);
+        /// assert_eq!(sqlite.bounds().readers, 3);
+        /// ```
         readers: usize
         /// How long the writer waits for a lock that another process holds.
+        ///
+        /// ```
+        /// # use cutaway::prelude::*;
+        /// let sqlite = Sqlite::open("blog.db").busy_timeout(1.secs());
+        /// assert_eq!(sqlite.bounds().busy_timeout, 1.secs().into());
+        /// ```
         busy_timeout: impl Into<Nanos>
         /// The largest result of a statement, as bytes of rows.
+        ///
+        /// ```
+        /// # use cutaway::prelude::*;
+        /// let sqlite = Sqlite::open("blog.db").result_bytes_max(8 << 20);
+        /// assert_eq!(sqlite.bounds().result_bytes_max, 8 << 20);
+        /// ```
         result_bytes_max: usize
         /// The largest sum of a statement's operands.
+        ///
+        /// ```
+        /// # use cutaway::prelude::*;
+        /// let sqlite = Sqlite::open("blog.db").operand_bytes_max(4 << 20);
+        /// assert_eq!(sqlite.bounds().operand_bytes_max, 4 << 20);
+        /// ```
         operand_bytes_max: usize
         /// How many compiled statements each connection keeps.
+        ///
+        /// ```
+        /// # use cutaway::prelude::*;
+        /// let sqlite = Sqlite::open("blog.db").statements_max(16);
+        /// assert_eq!(sqlite.bounds().statements_max, 16);
+        /// ```
         statements_max: usize
         /// How many statements a shard has on their way, readers and writer together.
+        ///
+        /// ```
+        /// # use cutaway::prelude::*;
+        /// let sqlite = Sqlite::open("blog.db").in_flight_max(256);
+        /// assert_eq!(sqlite.bounds().in_flight_max, 256);
+        /// ```
         in_flight_max: usize
     }
 

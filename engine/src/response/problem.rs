@@ -165,6 +165,24 @@ impl<'a> Problem<'a> {
 /// The detail is missing where the failure's words are not meant for clients, the id where no step
 /// has asked for it.
 ///
+/// ```
+/// use std::io;
+///
+/// use cutaway::prelude::*;
+/// use cutaway::response::{Problem, problem};
+///
+/// /// Counts, and renders as ever.
+/// fn render(failed: &Problem<'_>, out: &mut Vec<u8>) -> io::Result<&'static str> {
+///     eprintln!("answered with {}", failed.status().code());
+///     problem(failed, out)
+/// }
+///
+/// let app = cutaway::testing::App::new(Routes::new().renderer(render).build()?);
+/// let expected = r#"{"type":"about:blank","title":"Not Found","status":404,"detail":"route /nowhere"}"#;
+/// assert_eq!(app.get("/nowhere").send().text(), expected);
+/// # Ok::<(), cutaway::RoutesRefused>(())
+/// ```
+///
 /// # Errors
 /// Never.
 ///
