@@ -67,12 +67,34 @@ impl Arena {
     }
 
     /// A copy of the values. They are `Copy` because an arena drops nothing.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// slot!(pub Steps<'r>: &'r [i64]);
+    ///
+    /// fn steps(cx: &mut Cx<Writes<Steps>>) {
+    ///     let steps = cx.arena().slice(&[1, 2, 3]);
+    ///     cx.put(Steps, steps);
+    /// }
+    /// # assert_eq!(cutaway::testing::get("/").run(steps).slot(Steps, |steps| steps.len()), Some(3));
+    /// ```
     #[inline]
     pub fn slice<T: Copy>(&self, values: &[T]) -> &[T] {
         self.0.alloc_slice_copy(values)
     }
 
     /// Keeps a value.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// slot!(pub Large<'r>: &'r [u8; 1024]);
+    ///
+    /// fn fill(cx: &mut Cx<Writes<Large>>) {
+    ///     let large = cx.arena().value([0; 1024]);
+    ///     cx.put(Large, large);
+    /// }
+    /// # assert_eq!(cutaway::testing::get("/").run(fill).slot(Large, |large| large[7]), Some(0));
+    /// ```
     #[inline]
     pub fn value<T: Copy>(&self, value: T) -> &T {
         self.0.alloc(value)
