@@ -277,9 +277,9 @@ fn nobody_is_told_of_a_response_that_was_not_made() {
     assert_eq!(continues.field("x-seen").as_deref(), Some("1"));
     for tested in [&waits, &continues] {
         let asks: [fn(&testing::Tested); 3] = [
-            |tested| drop(tested.status()),
-            |tested| drop(tested.text()),
-            |tested| tested.json::<()>(),
+            |tested| _ = tested.status(),
+            |tested| _ = tested.text(),
+            |tested| tested.json(),
         ];
         for ask in asks {
             let told = catch_unwind(AssertUnwindSafe(|| ask(tested))).unwrap_err();
