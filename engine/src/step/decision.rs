@@ -63,6 +63,20 @@ impl IntoStep for () {
 
 /// Fails the request: `return fail(NotFound, "post", id)`.
 ///
+/// ```
+/// # use cutaway::prelude::*;
+/// slot!(pub Age: u32 = query "age");
+///
+/// fn check(cx: &mut Cx<Reads<Age>>) -> Step {
+///     if *cx.get(Age) < 18 {
+///         return fail(Forbidden, "age", "is below 18");
+///     }
+///     Continue
+/// }
+/// # let tested = cutaway::testing::get("/?age=17").run(check);
+/// # assert_eq!(tested.failure().map(|failure| failure.kind()), Some(Forbidden));
+/// ```
+///
 /// # Errors
 /// Always.
 #[cold]
@@ -73,6 +87,18 @@ pub fn fail(kind: Fail, what: &'static str, key: impl AsRef<str>) -> Step {
 /// Turns an absence or an error into a failure that says what was wanted.
 pub trait OrFail<T> {
     /// The value, or a failure of this kind.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// fn check(cx: &mut Cx) -> Step {
+    ///     let sent = cx.request().field("if-match").or_fail(PreconditionFailed, "version", "missing")?;
+    ///     let version: u64 = std::str::from_utf8(sent).ok().and_then(|text| text.parse().ok())
+    ///         .or_fail(BadRequest, "version", "is no number")?;
+    ///     cx.json(&version)
+    /// }
+    /// # let tested = cutaway::testing::get("/").run(check);
+    /// # assert_eq!(tested.failure().map(|failure| failure.kind()), Some(PreconditionFailed));
+    /// ```
     ///
     /// # Errors
     /// Where there is no value.
@@ -144,6 +170,11 @@ pub enum Fail {
 
 impl Fail {
     /// The status of a response to it.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// assert_eq!(Conflict.status(), Status::CONFLICT);
+    /// ```
     pub fn status(self) -> Status {
         match self {
             Fail::BadRequest => Status::BAD_REQUEST,

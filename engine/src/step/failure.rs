@@ -49,6 +49,14 @@ pub enum Cause {
 
 impl Failure {
     /// A failure that a step decided: `key` says which `what` it was about.
+    ///
+    /// ```
+    /// use cutaway::Failure;
+    /// use cutaway::prelude::*;
+    ///
+    /// let failure = Failure::new(NotFound, "post", "7");
+    /// assert_eq!(failure.to_string(), "NotFound: post 7");
+    /// ```
     #[cold]
     pub fn new(kind: Fail, what: &'static str, key: &str) -> Failure {
         Failure::of(Cause::Step, kind, what, Key::copied(key))
@@ -109,26 +117,70 @@ impl Failure {
     }
 
     /// Its kind.
+    ///
+    /// ```
+    /// use cutaway::Failure;
+    /// use cutaway::prelude::*;
+    ///
+    /// let failure = Failure::new(NotFound, "post", "7");
+    /// assert_eq!(failure.kind().status(), Status::NOT_FOUND);
+    /// ```
     pub fn kind(&self) -> Fail {
         self.said().kind
     }
 
     /// What it is about: a word of the program's own, a step's name, or an error's type.
+    ///
+    /// ```
+    /// use cutaway::Failure;
+    /// use cutaway::prelude::*;
+    ///
+    /// let failure = Failure::new(NotFound, "post", "7");
+    /// assert_eq!(failure.what(), "post");
+    /// ```
     pub fn what(&self) -> &'static str {
         self.said().what
     }
 
     /// Which one of those, or a message.
+    ///
+    /// ```
+    /// use cutaway::Failure;
+    /// use cutaway::prelude::*;
+    ///
+    /// let failure = Failure::new(NotFound, "post", "7");
+    /// assert_eq!(failure.key(), "7");
+    /// ```
     pub fn key(&self) -> &str {
         self.said().key.as_str()
     }
 
     /// Where it came from.
+    ///
+    /// ```
+    /// use cutaway::Failure;
+    /// use cutaway::prelude::*;
+    ///
+    /// let failure = Failure::new(NotFound, "post", "7");
+    /// assert_eq!(failure.cause(), cutaway::step::Cause::Step);
+    /// let failure = Failure::from("x".parse::<i64>().unwrap_err());
+    /// assert_eq!(failure.cause(), cutaway::step::Cause::Error);
+    /// ```
     pub fn cause(&self) -> Cause {
         self.said().cause
     }
 
     /// Whether a client may read `what` and `key`.
+    ///
+    /// ```
+    /// use cutaway::Failure;
+    /// use cutaway::prelude::*;
+    ///
+    /// let failure = Failure::new(NotFound, "post", "7");
+    /// assert!(failure.is_public());
+    /// let failure = Failure::from("x".parse::<i64>().unwrap_err());
+    /// assert!(!failure.is_public());
+    /// ```
     pub fn is_public(&self) -> bool {
         matches!(self.cause(), Cause::Step | Cause::Contract)
     }
