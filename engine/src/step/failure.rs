@@ -25,6 +25,15 @@ struct Said {
     key: Key,
 }
 
+impl Said {
+    const NOTHING: Said = Said {
+        what: "",
+        kind: Fail::Internal,
+        cause: Cause::Error,
+        key: Key::EMPTY,
+    };
+}
+
 thread_local! {
     /// The boxes of failures that are over, so that a request that fails takes nothing from the heap
     /// once its thread is warm.
@@ -97,6 +106,15 @@ impl Failure {
             cause,
             key,
         })
+    }
+
+    /// Lays in boxes for this thread's failures: a shard's, before it serves the first request.
+    pub(crate) fn lay_in() {
+        SPARE.with_borrow_mut(|spare| {
+            spare.reserve_exact(SPARE_MAX);
+            let lacking = SPARE_COUNT.saturating_sub(spare.len());
+            spare.extend((0..lacking).map(|_| Box::new(Said::NOTHING)));
+        });
     }
 
     #[cold]
@@ -231,8 +249,12 @@ impl fmt::Debug for Failure {
     }
 }
 
-/// How many boxes a thread keeps: as many failures as are told at once, not as there have ever been.
-const SPARE_MAX: usize = 64;
+/// How many boxes a shard begins with, 24 KiB. How many requests fail at once depends on chance, so
+/// that it would find its largest number late.
+const SPARE_COUNT: usize = 256;
+
+/// How many boxes a thread keeps at most: it may drop more failures than it makes.
+const SPARE_MAX: usize = 2048;
 
 /// How many bytes of a failure's key are kept.
 pub const KEY_BYTES_MAX: usize = 61;
@@ -245,18 +267,20 @@ struct Key {
 }
 
 impl Key {
+    const EMPTY: Key = Key {
+        len: 0,
+        bytes: [0; KEY_BYTES_MAX],
+    };
+
     fn copied(text: &str) -> Key {
-        let mut key = Key {
-            len: 0,
-            bytes: [0; KEY_BYTES_MAX],
-        };
+        let mut key = Key::EMPTY;
         // An error says that it was cut.
         let _ = key.write_str(text);
         key
     }
 
     fn formatted(value: &dyn fmt::Display) -> Key {
-        let mut key = Key::copied("");
+        let mut key = Key::EMPTY;
         // An error says that it was cut, or that a `Display` has failed; what was said stays.
         let _ = write!(key, "{value}");
         key
@@ -323,11 +347,17 @@ mod tests {
 
     #[test]
     fn a_thread_keeps_a_bounded_number_of_boxes() {
-        let many = 2 * SPARE_MAX;
-        let failures: Vec<Failure> = (0..many)
-            .map(|_| Failure::new(Fail::NotFound, "post", ""))
-            .collect();
+        let spare_count = || SPARE.with_borrow(Vec::len);
+        let fail_at_once = |count: usize| {
+            let failure = |_| Failure::new(Fail::NotFound, "post", "");
+            (0..count).map(failure).collect::<Vec<_>>()
+        };
+        Failure::lay_in();
+        assert_eq!(spare_count(), SPARE_COUNT);
+        let failures = fail_at_once(SPARE_COUNT);
+        assert_eq!(spare_count(), 0);
         drop(failures);
-        SPARE.with_borrow(|spare| assert_eq!(spare.len(), SPARE_MAX));
+        drop(fail_at_once(SPARE_MAX + 1));
+        assert_eq!(spare_count(), SPARE_MAX);
     }
 }
