@@ -390,7 +390,12 @@ fn what_is_refused_at_its_head_passes_no_chain() {
         assert_eq!(response.field("Connection"), Some("close"));
         let timeline = response.timeline().assert_tiles();
         assert!(timeline.has(MarkKind::Refused), "{timeline}");
+        // Nobody is to fill the trace of what went wrong here by what he sends.
+        let reasons = timeline.record().reasons;
+        assert_eq!(reasons.names().next(), None, "{timeline}");
     }
+    // By their statuses they count as what they are.
+    assert_eq!(app.stats().reply_count, [0, 0, 0, 0, 7, 3]);
     app.finish();
 }
 

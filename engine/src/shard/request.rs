@@ -32,7 +32,7 @@ pub(super) struct Request {
     pub timeline: Timeline,
     pub connection: Ticket,
     pub phase: Phase,
-    /// Index of its route; none where no route was found.
+    /// Index of its route; none where it could not be read.
     pub route: Option<u16>,
     /// What it waits for, or has waited for last.
     pub underway: Underway,
