@@ -80,6 +80,13 @@ struct Mount {
 
 impl Routes {
     /// No routes yet.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # fn hello(cx: &mut Cx) -> Step { cx.text("hello") }
+    /// let routes = Routes::new().get("/hello", chain(hello)).build()?;
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn new() -> Routes {
         Routes::of(Parts::default())
     }
@@ -141,6 +148,15 @@ impl<Available, Given> Routes<Available, Given> {
     }
 
     /// Gives the engine a resource: `.resource(Blog, Sqlite::open("blog.db"))`.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// resource!(pub Blog: Sqlite);
+    ///
+    /// let routes = Routes::new().resource(Blog, Sqlite::open("blog.db")).build()?;
+    /// assert_eq!(routes.resources()[0].0, "Blog");
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn resource<D: Resource>(mut self, _resource: D, kind: D::Kind) -> Self {
         self.parts
             .add_resource(ResourceMeta::of::<D>(), kind.settings());
@@ -260,18 +276,74 @@ impl<Available, Given> Routes<Available, Given> {
 
     methods! {
         /// Answers GET, and HEAD without the content.
+        ///
+        /// ```
+        /// # use cutaway::prelude::*;
+        /// # fn answer(cx: &mut Cx) -> Step { cx.text("hello") }
+        /// let routes = Routes::new().get("/posts", chain(answer)).build()?;
+        /// assert_eq!(routes.routes()[0].method().name(), "GET");
+        /// # Ok::<(), cutaway::RoutesRefused>(())
+        /// ```
         get Get
         /// Answers HEAD apart from GET.
+        ///
+        /// ```
+        /// # use cutaway::prelude::*;
+        /// # fn answer(cx: &mut Cx) -> Step { cx.text("hello") }
+        /// let routes = Routes::new().head("/posts", chain(answer)).build()?;
+        /// assert_eq!(routes.routes()[0].method().name(), "HEAD");
+        /// # Ok::<(), cutaway::RoutesRefused>(())
+        /// ```
         head Head
         /// Answers POST.
+        ///
+        /// ```
+        /// # use cutaway::prelude::*;
+        /// # fn answer(cx: &mut Cx) -> Step { cx.text("hello") }
+        /// let routes = Routes::new().post("/posts", chain(answer)).build()?;
+        /// assert_eq!(routes.routes()[0].method().name(), "POST");
+        /// # Ok::<(), cutaway::RoutesRefused>(())
+        /// ```
         post Post
         /// Answers PUT.
+        ///
+        /// ```
+        /// # use cutaway::prelude::*;
+        /// # fn answer(cx: &mut Cx) -> Step { cx.text("hello") }
+        /// let routes = Routes::new().put("/posts", chain(answer)).build()?;
+        /// assert_eq!(routes.routes()[0].method().name(), "PUT");
+        /// # Ok::<(), cutaway::RoutesRefused>(())
+        /// ```
         put Put
         /// Answers PATCH.
+        ///
+        /// ```
+        /// # use cutaway::prelude::*;
+        /// # fn answer(cx: &mut Cx) -> Step { cx.text("hello") }
+        /// let routes = Routes::new().patch("/posts", chain(answer)).build()?;
+        /// assert_eq!(routes.routes()[0].method().name(), "PATCH");
+        /// # Ok::<(), cutaway::RoutesRefused>(())
+        /// ```
         patch Patch
         /// Answers DELETE.
+        ///
+        /// ```
+        /// # use cutaway::prelude::*;
+        /// # fn answer(cx: &mut Cx) -> Step { cx.text("hello") }
+        /// let routes = Routes::new().delete("/posts", chain(answer)).build()?;
+        /// assert_eq!(routes.routes()[0].method().name(), "DELETE");
+        /// # Ok::<(), cutaway::RoutesRefused>(())
+        /// ```
         delete Delete
         /// Answers OPTIONS.
+        ///
+        /// ```
+        /// # use cutaway::prelude::*;
+        /// # fn answer(cx: &mut Cx) -> Step { cx.text("hello") }
+        /// let routes = Routes::new().options("/posts", chain(answer)).build()?;
+        /// assert_eq!(routes.routes()[0].method().name(), "OPTIONS");
+        /// # Ok::<(), cutaway::RoutesRefused>(())
+        /// ```
         options Options
     }
 
@@ -279,6 +351,16 @@ impl<Available, Given> Routes<Available, Given> {
     ///
     /// Patterns are made of literal segments, `{name}` for one segment and `{*rest}` for all that
     /// follow.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// use cutaway::http::Method;
+    ///
+    /// # fn list(cx: &mut Cx) -> Step { cx.text("hello") }
+    /// let routes = Routes::new().route(Method::Get, "/files/{*path}", chain(list)).build()?;
+    /// assert_eq!(routes.routes()[0].params(), ["path"]);
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn route<G, Theirs, Own, Index>(
         mut self,
         method: Method,
@@ -302,12 +384,42 @@ impl<Available, Given> Routes<Available, Given> {
 
     /// Renders failures with this instead of [`problem`]: those of all routes here, also of mounted
     /// ones that have none of their own.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// use std::io;
+    ///
+    /// use cutaway::response::Problem;
+    ///
+    /// fn brief(failed: &Problem<'_>, out: &mut Vec<u8>) -> io::Result<&'static str> {
+    ///     out.extend_from_slice(failed.status().reason().as_bytes());
+    ///     Ok("text/plain")
+    /// }
+    ///
+    /// let app = cutaway::testing::App::new(Routes::new().renderer(brief).build()?);
+    /// assert_eq!(app.get("/nowhere").send().text(), "Not Found");
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn renderer(mut self, renderer: Renderer) -> Self {
         self.parts.renderer = Some(renderer);
         self
     }
 
     /// Lays all routes out.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # fn hello(cx: &mut Cx) -> Step { cx.text("hello") }
+    /// slot!(pub Id: i64 = path "id");
+    ///
+    /// fn show(cx: &mut Cx<Reads<Id>>) -> Step {
+    ///     cx.json(cx.get(Id))
+    /// }
+    ///
+    /// let refused = Routes::new().get("/posts", chain(show)).get("posts", chain(hello)).build();
+    /// // One is without the parameter that its step reads, one without its leading slash.
+    /// assert_eq!(refused.err().unwrap().refusals().len(), 2);
+    /// ```
     ///
     /// # Errors
     /// Everything that is wrong with the set-up, at once.

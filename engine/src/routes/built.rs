@@ -99,6 +99,15 @@ impl BuiltRoutes {
 
     /// All routes that were declared, in the order of their indices, which is that of their
     /// declaration.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # fn hello(cx: &mut Cx) -> Step { cx.text("hello") }
+    /// let routes = Routes::new().get("/hello", chain(hello)).build()?;
+    /// let patterns: Vec<_> = routes.routes().iter().map(|route| route.pattern()).collect();
+    /// assert_eq!(patterns, ["/hello"]);
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn routes(&self) -> &[Route] {
         &self.routes[..self.scopes.len()]
     }
@@ -125,11 +134,29 @@ impl BuiltRoutes {
     }
 
     /// The traffic classes.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # fn hello(cx: &mut Cx) -> Step { cx.text("hello") }
+    /// let routes = Routes::new().get("/hello", chain(hello)).build()?;
+    /// let interactive = routes.classes().class(Interactive);
+    /// assert_eq!(interactive.name, "interactive");
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn classes(&self) -> &ClassTable {
         &self.classes
     }
 
     /// The resources by name, in the order of their indices.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// resource!(pub Blog: Sqlite);
+    ///
+    /// let routes = Routes::new().resource(Blog, Sqlite::open("blog.db")).build()?;
+    /// assert_eq!(routes.resources()[0].0, "Blog");
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn resources(&self) -> &[(&'static str, Settings)] {
         &self.resources
     }

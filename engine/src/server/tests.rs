@@ -9,6 +9,7 @@ use cutaway_reactor::Ticket;
 use super::*;
 use crate::effect::{SqlMode, SqlStatement};
 use crate::prelude::*;
+use crate::testing::Scratch;
 
 resource!(Notes: Sqlite);
 
@@ -48,9 +49,9 @@ impl Clock for FrailClock {
 
 #[test]
 fn the_death_of_a_worker_ends_the_wait() {
-    let path = std::env::temp_dir().join(format!("cutaway-server-{}.db", std::process::id()));
+    let scratch = Scratch::new();
     let routes = Routes::new()
-        .resource(Notes, Sqlite::open(&path))
+        .resource(Notes, Sqlite::open(scratch.database("Notes")))
         .build()
         .unwrap();
     let seat = Seat {
@@ -80,7 +81,6 @@ fn the_death_of_a_worker_ends_the_wait() {
     let words = error.to_string();
     assert!(words.starts_with("worker Notes-r0."), "{words}");
     assert!(words.contains("died: the clock is broken"), "{words}");
-    let _ = std::fs::remove_file(path);
 }
 
 #[test]

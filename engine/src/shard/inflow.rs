@@ -273,8 +273,7 @@ impl<B: Backend> Core<B> {
 
     /// The peer has sent no content for too long.
     pub(super) fn end_slow_content(&mut self, ticket: Ticket) {
-        let failure = Failure::new(Fail::RequestTimeout, "body", "too slow");
-        self.end_content(ticket, Close::TooSlow, failure);
+        self.end_content(ticket, Close::TooSlow, too_slow());
     }
 
     /// The peer has ended its direction: what has not come by now never will.
@@ -333,6 +332,11 @@ impl<B: Backend> Core<B> {
             recycle_content(&mut self.spare_contents, buffer);
         }
     }
+}
+
+/// The failure of who waits for content: it is the client that takes too long.
+pub(super) fn too_slow() -> Failure {
+    Failure::new(Fail::RequestTimeout, "body", "too slow")
 }
 
 /// Takes the memory of content back.

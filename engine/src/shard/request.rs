@@ -3,6 +3,7 @@
 use cutaway_reactor::Ticket;
 use cutaway_scheduler::{ClassId, Nanos};
 
+use super::inflow::too_slow;
 use super::underway::Underway;
 use super::upload::Arrival;
 use crate::ctx::{Context, ExitKind, IdSource};
@@ -189,10 +190,7 @@ impl Request {
     pub fn late_effect(&self, place: usize) -> Failure {
         let need = self.context.need();
         match need.and_then(|need| need.effects.get(place)) {
-            // It was the client that took too long.
-            Some(effect) if matches!(effect.operation, Operation::Body { .. }) => {
-                Failure::new(Fail::RequestTimeout, "body", "too slow")
-            }
+            Some(effect) if matches!(effect.operation, Operation::Body { .. }) => too_slow(),
             effect => {
                 let slot = effect.map_or("", |effect| effect.slot);
                 Failure::new(Fail::Timeout, "effect", slot)
