@@ -161,7 +161,7 @@ impl Recorder {
         self.stats.overflow_count += u64::from(overflow_count);
         let mut reasons = KeepReasons::NONE;
         reasons.add(KeepReasons::ALL, self.mode == TraceMode::All);
-        reasons.add(KeepReasons::SERVER_ERROR, exchange.status >= 500);
+        reasons.add(KeepReasons::SERVER_ERROR, exchange.is_server_error());
         reasons.add(KeepReasons::DEADLINE_MISSED, until > exchange.deadline);
         reasons.add(KeepReasons::MARK_OVERFLOW, overflow_count > 0);
         reasons.add(KeepReasons::PANICKED, exchange.has_panicked);

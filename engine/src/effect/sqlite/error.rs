@@ -120,7 +120,7 @@ impl SqlError {
                 refused(Fail::Unprocessable)
             }
             SqlErrorKind::NoRow => Undecoded::NoRow.into_failure(slot),
-            SqlErrorKind::Deadline => Failure::new(Fail::Timeout, "effect", ""),
+            SqlErrorKind::Deadline => Failure::new(Fail::Timeout, "effect", slot),
             SqlErrorKind::Busy => Failure::new(Fail::Unavailable, "database", "busy"),
             _ => Failure::error("effect", self),
         }
