@@ -24,8 +24,7 @@ impl<B: Backend> Core<B> {
         request.needs_count += 1;
         let needs_max = self.limits.needs_per_request_max;
         if request.needs_count > needs_max {
-            let words = format_args!("asked for effects more than {needs_max} times");
-            let failure = Failure::contract(request.step_name(&self.routes), words);
+            let failure = Failure::needs_too_often(request.step_name(&self.routes), needs_max);
             return self.answer_failure(ticket, MarkKind::Failed, failure);
         }
         let until = match need.effects {

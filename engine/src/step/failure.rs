@@ -83,6 +83,13 @@ impl Failure {
         Failure::contract(step, format_args!("took the content a second time"))
     }
 
+    /// A 500 for a step that asks for effects once more than a request may.
+    #[cold]
+    pub(crate) fn needs_too_often(step: &'static str, needs_max: usize) -> Failure {
+        let words = format_args!("asked for effects more than {needs_max} times");
+        Failure::contract(step, words)
+    }
+
     /// A 500 for a broken contract.
     #[cold]
     pub(crate) fn contract(step: &'static str, words: fmt::Arguments<'_>) -> Failure {
