@@ -27,7 +27,8 @@ pub struct Uses<T>(PhantomData<fn() -> T>);
 /// One clause of a step's signature.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a clause of a step",
-    label = "expected `Reads<..>`, `Writes<..>` or `Uses<..>`"
+    label = "expected `Reads<..>`, `Writes<..>` or `Uses<..>`",
+    note = "a step names its slots and resources in clauses: `Cx<Reads<Id>, Writes<Post>, Uses<Blog>>`"
 )]
 pub trait Clause: 'static {
     /// What it adds to the slots read.
@@ -116,13 +117,14 @@ impl<H, T: Concat<B>, B> Concat<B> for Cons<H, T> {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is neither a slot nor a tuple of slots",
     label = "not a slot",
-    note = "declare it with `slot!(pub {Self}: ..)`"
+    note = "declare a slot with `slot!(pub Name: Type)`; a tuple has at most twelve, more stand in a second clause of the same name"
 )]
 pub trait Set {
     /// As a list.
     type List: SlotList;
 }
 
+#[diagnostic::do_not_recommend]
 impl<S: Slot> Set for S {
     type List = Cons<S, Nil>;
 }
@@ -156,13 +158,14 @@ pub type ListOf<S> = <S as Set>::List;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is neither a resource nor a tuple of resources",
     label = "not a resource",
-    note = "declare it with `resource!(pub {Self}: ..)`"
+    note = "declare a resource with `resource!(pub Name: Sqlite)`; a tuple has at most four"
 )]
 pub trait ResourceSet {
     /// As a list.
     type List: ResourceList;
 }
 
+#[diagnostic::do_not_recommend]
 impl<D: Resource> ResourceSet for D {
     type List = Cons<D, Nil>;
 }

@@ -32,7 +32,8 @@ pub const Done: Step = Ok(Decision::Done);
 #[diagnostic::on_unimplemented(
     message = "a step cannot return `{Self}`",
     label = "returns `{Self}`",
-    note = "a step returns `Step`, `Decision` or `()`"
+    note = "a step returns `Step`, `Decision` or `()`; in one that returns `Step`, `?` makes a failure of any error",
+    note = "a step never waits by itself, so it is no `async fn`: it asks for effects with `cx.need(..)`"
 )]
 pub trait IntoStep {
     /// As a step's result.

@@ -15,6 +15,26 @@ pub enum SqlValue<'r> {
     Blob(&'r [u8]),
 }
 
+/// What can be bound to a parameter: all that becomes a [`SqlValue`]. A trait of its own, so that the
+/// compiler's refusal says what to do.
+#[diagnostic::on_unimplemented(
+    message = "a value of type `{Self}` cannot be bound to a parameter",
+    label = "not a value that SQLite knows",
+    note = "integers up to `i64` and `u32`, `bool`, `f64`, `&str`, `&[u8]` and an `Option` of these can",
+    note = "a larger integer becomes one by `i64::try_from(..)`; text of the step's own is put into the request first: `cx.arena().text(..)`"
+)]
+pub trait Bind<'r> {
+    /// The value.
+    fn into_value(self) -> SqlValue<'r>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<'r, T: Into<SqlValue<'r>>> Bind<'r> for T {
+    fn into_value(self) -> SqlValue<'r> {
+        self.into()
+    }
+}
+
 macro_rules! from_integer {
     ($($type:ty),*) => {$(
         impl From<$type> for SqlValue<'_> {
