@@ -11,7 +11,7 @@ mod vain;
 
 use std::marker::PhantomData;
 
-use cutaway_scheduler::ClassTable;
+use cutaway_scheduler::{ClassTable, Nanos};
 
 pub use built::BuiltRoutes;
 pub use refusal::{RoutesRefusal, RoutesRefused};
@@ -62,6 +62,8 @@ struct PendingRoute {
     method: Method,
     pattern: &'static str,
     entries: Vec<Entry>,
+    /// How many of them are of `before` chains: the first ones.
+    before_count: usize,
     settings: ChainSettings,
     /// Whose `before` chains a 405 on this pattern runs: zero for the outermost routes.
     scope: usize,
@@ -164,6 +166,10 @@ impl<Available, Given> Routes<Available, Given> {
     /// Runs a chain before every route registered after it, and before the answers to requests that
     /// no route is for (404 and 405, and what a [`fallback`](Routes::fallback) answers). What it
     /// writes is there for those routes.
+    ///
+    /// Where a route's content is refused, too large or of another type, its `before` chains run
+    /// first as well; but for those that take the content themselves, and those behind them. The
+    /// guide has [a table](crate::guide::errors) of all that the engine answers by itself.
     ///
     /// It may answer itself, as for a CORS preflight; then nothing behind it runs. Header fields that
     /// it adds are kept whatever answers.
@@ -368,6 +374,7 @@ impl<Available, Given> Routes<Available, Given> {
             method,
             pattern,
             entries: after(&self.parts.before, chain.entries),
+            before_count: self.parts.before.len(),
             settings: chain.settings,
             scope: 0,
             renderer: None,
@@ -485,6 +492,7 @@ impl Parts {
             self.pending.push(PendingRoute {
                 pattern: mount::joined(prefix, route.pattern),
                 entries: after(&self.before, route.entries),
+                before_count: self.before.len() + route.before_count,
                 scope: match route.scope {
                     0 => own_scope,
                     deeper => scopes_count + deeper,
@@ -504,6 +512,7 @@ impl Parts {
             method: Method::Get,
             pattern: unrouted::NOT_FOUND,
             entries: after(&self.before, last),
+            before_count: self.before.len(),
             settings,
             scope: 0,
             renderer: None,
@@ -518,6 +527,7 @@ impl Parts {
             method: Method::Options,
             pattern: unrouted::not_allowed_pattern(scope.prefix),
             entries: after(&scope.before, vec![unrouted::not_allowed_entry()]),
+            before_count: scope.before.len(),
             settings: ChainSettings::default(),
             scope: 0,
             renderer: scope.renderer,
@@ -536,12 +546,6 @@ impl Parts {
             mut refusals,
             ..
         } = self;
-        let count = pending.len() + own.len();
-        if count > ROUTES_MAX {
-            let limit = ROUTES_MAX;
-            refusals.push(RoutesRefusal::TooManyRoutes { count, limit });
-            return Err(RoutesRefused(refusals));
-        }
         let renderer = renderer.unwrap_or(problem);
         let mut table = TableBuilder::new();
         // Refused or not, so that what is wrong with its pattern is told as well.
@@ -549,8 +553,16 @@ impl Parts {
             table.add(route.method, route.pattern, index as u16);
         }
         let scopes = pending.iter().map(|route| route.scope as u16).collect();
+        let mut all: Vec<PendingRoute> = pending.into_iter().chain(own).collect();
+        let refusing = add_refusing(&mut all);
+        let count = all.len();
+        if count > ROUTES_MAX {
+            let limit = ROUTES_MAX;
+            refusals.push(RoutesRefusal::TooManyRoutes { count, limit });
+            return Err(RoutesRefused(refusals));
+        }
         let mut routes = Vec::with_capacity(count);
-        for route in pending.into_iter().chain(own) {
+        for (index, route) in all.into_iter().enumerate() {
             let built = Route::build(RouteParts {
                 method: route.method,
                 pattern: route.pattern,
@@ -562,6 +574,8 @@ impl Parts {
             });
             match built {
                 Ok(route) => routes.push(route),
+                // What is wrong with it is wrong with the route that it refuses for, and told there.
+                Err(_) if index >= refusing.len() => {}
                 Err(found) => refusals.extend(found.into_iter().map(RoutesRefusal::Route)),
             }
         }
@@ -570,6 +584,7 @@ impl Parts {
                 table,
                 routes: routes.into(),
                 scopes,
+                refusing,
                 has_fallback,
                 classes: ClassTable::default(),
                 resources: (resources.iter().map(|resource| resource.name))
@@ -591,6 +606,37 @@ fn after(before: &[Entry], steps: Vec<Entry>) -> Vec<Entry> {
     let mut all = before.to_vec();
     all.extend(steps);
     all
+}
+
+/// Adds, behind the routes and for each of them, the one that answers where its content is refused:
+/// its `before` chains as far as they do without the content, then the refusal. Gives their places;
+/// none where nothing would run.
+fn add_refusing(routes: &mut Vec<PendingRoute>) -> Box<[Option<u16>]> {
+    let count = routes.len();
+    let places = (0..count).map(|index| {
+        let route = &routes[index];
+        let before = &route.entries[..route.before_count];
+        let mut entries: Vec<Entry> = (before.iter())
+            .take_while(|entry| !entry.takes_content())
+            .cloned()
+            .collect();
+        if entries.is_empty() {
+            return None;
+        }
+        entries.push(unrouted::refusal_entry());
+        let refusing = PendingRoute {
+            entries,
+            settings: ChainSettings {
+                // How long the content has taken up to its refusal is its client's doing.
+                slow_after: Some(Nanos::NEVER),
+                ..route.settings
+            },
+            ..*route
+        };
+        routes.push(refusing);
+        u16::try_from(routes.len() - 1).ok()
+    });
+    places.collect()
 }
 
 /// How many routes there may be, the engine's own included: an index has 16 bits, and the largest

@@ -8,6 +8,7 @@ use super::list::{Clauses, Readable, Usable, Writable};
 use super::request::Request;
 use super::slot::{Slot, Value};
 use crate::effect::{Body, BodyHandle, Kind, Resource, ResourceIndex};
+use crate::step::Failure;
 
 /// A request as one step may see and change it. The clauses say what that is:
 /// [`Reads`](crate::Reads), [`Writes`](crate::Writes), [`Uses`](crate::Uses), in any order.
@@ -108,7 +109,7 @@ where
         D: Resource + Usable<<(A, B, C) as Clauses>::Uses, I>,
     {
         let resource = ResourceIndex(self.window.resource::<D, I>());
-        D::Kind::handle(resource, Keeper::of(self.window.bare()))
+        D::Kind::handle(resource, Keeper::of(self.window.footing()))
     }
 
     /// Takes the request's content: it is read when the effect that this builds is performed. The step
@@ -173,6 +174,12 @@ impl<'r, A, B, C> Cx<'r, A, B, C> {
     #[inline]
     pub fn request(&self) -> &'r Request<'r> {
         self.window.request()
+    }
+
+    /// Why the request's content is refused: for the engine's own step, which runs where it is.
+    pub(crate) fn refusal(&self) -> Failure {
+        let refusal = self.window.take_refusal();
+        refusal.expect("whoever sends a request to a refusing route says why")
     }
 
     /// The request's id: what the client sent as `X-Request-Id`, where that is a token of at most 128

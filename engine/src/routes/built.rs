@@ -25,10 +25,13 @@ use crate::step::Route;
 pub struct BuiltRoutes {
     pub(super) table: Table<u16>,
     /// Those that were declared, then the engine's own: the one for paths without a route, then for
-    /// each scope the one for methods without a route.
+    /// each scope the one for methods without a route; last those that refuse content in the place of
+    /// one before them.
     pub(super) routes: Box<[Route]>,
     /// The scope of each declared route: the outermost routes, or a mount.
     pub(super) scopes: Box<[u16]>,
+    /// For each route up to those that refuse content: which of them does so in its place.
+    pub(super) refusing: Box<[Option<u16>]>,
     /// Whether a chain of the user's answers what has no route.
     pub(super) has_fallback: bool,
     pub(super) classes: ClassTable,
@@ -78,6 +81,13 @@ impl BuiltRoutes {
         unrouted
     }
 
+    /// The route that answers in the place of this one where a request's content is refused; none
+    /// where no `before` chain runs first.
+    #[cold]
+    pub(crate) fn refusing(&self, index: u16) -> Option<u16> {
+        self.refusing[usize::from(index)]
+    }
+
     /// The route of an index.
     ///
     /// # Panics
@@ -103,14 +113,16 @@ impl BuiltRoutes {
     }
 
     /// The declared routes, and behind them those that the engine brings itself: they answer where
-    /// no route is.
+    /// no route is, and where content is refused.
     pub(crate) fn all_routes(&self) -> &[Route] {
         &self.routes
     }
 
-    /// As [`all_routes`](BuiltRoutes::all_routes), each with what a human calls it.
+    /// As [`all_routes`](BuiltRoutes::all_routes), each with what a human calls it; without those that
+    /// refuse content, which have no steps that others lack.
     pub(super) fn titled_routes(&self) -> impl Iterator<Item = (String, &Route)> {
-        self.routes.iter().enumerate().map(|(index, route)| {
+        let routes = &self.routes[..self.refusing.len()];
+        routes.iter().enumerate().map(|(index, route)| {
             let pattern = route.pattern();
             let title = if index < self.scopes.len() {
                 format!("{} {pattern}", route.method().name())

@@ -465,6 +465,11 @@ impl Entry {
         <(A, B, C) as Clauses>::Uses::metas(&mut entry.uses);
         entry
     }
+
+    /// Whether it cannot run without the request's content.
+    pub(crate) fn takes_content(&self) -> bool {
+        self.uses.iter().any(ResourceMeta::is_body) || self.reads.iter().any(SlotMeta::is_body)
+    }
 }
 
 /// A step, or a continuation, that opens its own window on the frame.

@@ -18,6 +18,8 @@ use cutaway_scheduler::Nanos;
 
 pub use ask::Ask;
 pub use client::{Client, Pending};
+#[cfg(test)]
+pub(crate) use scratch::Scratch;
 
 use super::seeds::seed_of_environment;
 use super::simulation::{FaultPlan, SimConfig, Simulation};

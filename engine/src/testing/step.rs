@@ -450,6 +450,10 @@ impl Test {
     /// assert_eq!(tested.steps().len(), 2);
     /// ```
     ///
+    /// # Bounds
+    /// None: a chain's class, its deadline and the bound of its content are kept by its shard, and so
+    /// by an [`App`](super::App).
+    ///
     /// # Panics
     /// A slot that the chain expects was not put, or one was put that it does not read; the chain is
     /// empty.

@@ -199,7 +199,8 @@ pub enum MarkKind {
     Routed,
     /// Content is announced and not all here.
     BodyAwaited,
-    /// The last byte of the content was reaped. `argument`: the content's bytes.
+    /// The last byte of the content was reaped, or as much of it as anybody waited for. `argument`: its
+    /// bytes.
     BodyLast,
     /// Admission lets it in. `argument`: its class.
     Admitted,

@@ -240,7 +240,8 @@ impl Tested {
         effects.first().copied()
     }
 
-    /// The response: what a step made, or the problem that a failure is rendered as.
+    /// The response: what a step made, or the problem that a failure is rendered as. Before one of them
+    /// is there it has no content, and the fields that were added so far.
     ///
     /// ```
     /// # use cutaway::prelude::*;
@@ -270,8 +271,12 @@ impl Tested {
     /// assert_eq!(testing::get("/").run(created).status(), Status::CREATED);
     /// assert_eq!(testing::get("/").run(refuse).status(), Status::CONFLICT);
     /// ```
+    ///
+    /// # Panics
+    /// There is none: the step went on, or waits for an effect that nobody has answered.
+    #[track_caller]
     pub fn status(&self) -> Status {
-        self.response().status()
+        self.made().status()
     }
 
     /// The content of the response, as text.
@@ -288,11 +293,20 @@ impl Tested {
     /// ```
     ///
     /// # Panics
-    /// It is not UTF-8.
+    /// There is no response yet, or it is not UTF-8.
     #[track_caller]
     pub fn text(&self) -> String {
-        let content = self.response().body().as_slice().to_vec();
+        let content = self.made().body().as_slice().to_vec();
         String::from_utf8(content).unwrap_or_else(|error| panic!("the content is no text: {error}"))
+    }
+
+    /// The response, where somebody has made one.
+    #[track_caller]
+    fn made(&self) -> ResponseView<'_> {
+        if let Ok(decision @ (Decision::Continue | Decision::Need)) = self.decision() {
+            panic!("there is no response, for the decision was {decision:?}");
+        }
+        self.response()
     }
 
     /// The content of the response, as a value that was sent as JSON.
@@ -310,7 +324,7 @@ impl Tested {
     /// ```
     ///
     /// # Panics
-    /// It is no JSON, or of another shape.
+    /// There is no response yet, or it is no JSON, or of another shape.
     #[track_caller]
     pub fn json<T: DeserializeOwned>(&self) -> T {
         let text = self.text();
