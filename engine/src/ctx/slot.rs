@@ -278,8 +278,9 @@ macro_rules! slot {
     };
     (@without_lifetime $name:ident, $($first:tt)+) => {
         ::core::compile_error!(::core::concat!(
-            "slot `", ::core::stringify!($name), "` borrows: its lifetime stands behind its name and at each `&`, as in `slot!(",
-            ::core::stringify!($name), "<'r>: &'r ", ::core::stringify!($($first)+), ")`",
+            "slot `", ::core::stringify!($name), "` borrows: its lifetime stands behind its name and at ",
+            "each `&`, as in `slot!(", ::core::stringify!($name), "<'r>: &'r ",
+            ::core::stringify!($($first)+), ")`",
         ));
     };
     ($($other:tt)*) => {
