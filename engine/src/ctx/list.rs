@@ -16,12 +16,51 @@ use super::slot::{Slot, SlotMeta};
 use crate::effect::{Resource, ResourceMeta};
 
 /// The slots a step reads: `Reads<Post>` or `Reads<(Post, User)>`.
+///
+/// ```
+/// use cutaway::prelude::*;
+///
+/// slot!(pub Id: i64 = path "id");
+/// slot!(pub Page: u32 = query "page" or 1);
+///
+/// fn show(cx: &mut Cx<Reads<(Id, Page)>>) -> Step {
+///     let (id, page) = (cx.get(Id), cx.get(Page));
+///     cx.text(&format!("page {page} of post {id}"))
+/// }
+/// # let tested = cutaway::testing::get("/7?page=2").param("id", "7").run(show);
+/// # assert_eq!(tested.text(), "page 2 of post 7");
+/// ```
 pub struct Reads<T>(PhantomData<fn() -> T>);
 
 /// The slots a step writes: `Writes<Post>` or `Writes<(Post, User)>`.
+///
+/// ```
+/// use cutaway::prelude::*;
+///
+/// slot!(pub First: String);
+/// slot!(pub Last: String);
+///
+/// fn name(cx: &mut Cx<Writes<(First, Last)>>) {
+///     cx.put(First, "Ann".to_owned());
+///     cx.put(Last, "Lee".to_owned());
+/// }
+/// # assert_eq!(cutaway::testing::get("/").run(name).slot(Last, String::len), Some(3));
+/// ```
 pub struct Writes<T>(PhantomData<fn() -> T>);
 
 /// The resources a step may build effects for: `Uses<Blog>` or `Uses<(Blog, Cache)>`.
+///
+/// ```
+/// use cutaway::prelude::*;
+///
+/// resource!(pub Blog: Sqlite);
+/// slot!(pub Count: (i64,));
+///
+/// fn count(cx: &mut Cx<Writes<Count>, Uses<Blog>>) -> Step {
+///     cx.need(cx.on(Blog).query_one("SELECT count(*) FROM posts").into(Count))
+/// }
+/// # assert_eq!(chain(count).uses(), ["Blog"]);
+/// ```
 pub struct Uses<T>(PhantomData<fn() -> T>);
 
 /// One clause of a step's signature.

@@ -9,6 +9,22 @@ use crate::http::Status;
 pub type Step = Result<Decision, Failure>;
 
 /// What happens after a step that did not fail.
+///
+/// ```
+/// use cutaway::prelude::*;
+/// use cutaway::testing;
+///
+/// fn pass(_: &mut Cx) -> Decision {
+///     Decision::Continue
+/// }
+///
+/// fn hello(cx: &mut Cx) -> Step {
+///     cx.text("Hello, World!")
+/// }
+///
+/// assert_eq!(testing::get("/").run(pass).decision(), Ok(Decision::Continue));
+/// assert_eq!(testing::get("/").run(hello).decision(), Ok(Decision::Done));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Decision {
@@ -120,6 +136,17 @@ impl<T, E> OrFail<T> for Result<T, E> {
 }
 
 /// Kinds of failure; each is one status.
+///
+/// ```
+/// use cutaway::prelude::*;
+/// use cutaway::testing;
+///
+/// fn archive(_: &mut Cx) -> Step {
+///     fail(Gone, "post", "7")
+/// }
+///
+/// testing::get("/").run(archive).assert_fails(Gone, "post", "7");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Fail {
     /// 400

@@ -1,6 +1,14 @@
 //! Values of parameters.
 
 /// The value of a parameter.
+///
+/// ```
+/// use cutaway::effect::SqlValue;
+///
+/// assert_eq!(SqlValue::from(7_u32), SqlValue::Int(7));
+/// assert_eq!(SqlValue::from("hello"), SqlValue::Text("hello"));
+/// assert_eq!(SqlValue::from(None::<i64>), SqlValue::Null);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum SqlValue<'r> {
     /// SQL NULL.
