@@ -10,7 +10,7 @@ use bumpalo::collections::Vec as ArenaVec;
 use cutaway_scheduler::Nanos;
 
 pub use transaction::{InTransaction, MayGoOn, Transaction};
-pub use value::SqlValue;
+pub use value::{Bind, SqlValue};
 
 use super::ask::{Ask, Effect};
 use super::decode::{Changes, Decode, Many, One, OneOrNone};
@@ -280,12 +280,12 @@ impl<'r, Q, K> Query<'r, Q, K> {
     /// }
     /// # assert_eq!(cutaway::testing::get("/").put(Id, 7).run(ask).decision(), Ok(Decision::Need));
     /// ```
-    pub fn bind(mut self, value: impl Into<SqlValue<'r>>) -> Self {
+    pub fn bind(mut self, value: impl Bind<'r>) -> Self {
         if self.params.capacity() == 0 {
             // What the first push would take, without the question how much that is.
             self.params = ArenaVec::with_capacity_in(PARAMS_ROOM, self.params.bump());
         }
-        self.params.push(value.into());
+        self.params.push(value.into_value());
         self
     }
 

@@ -245,6 +245,14 @@ fn uphold(law: Result<(), Violation>, marks: &[Mark]) {
 }
 
 /// Which requests are kept.
+///
+/// ```
+/// use cutaway::TraceMode;
+///
+/// assert_eq!("all".parse(), Ok(TraceMode::All));
+/// assert_eq!(TraceMode::default(), TraceMode::Slow);
+/// assert!("some".parse::<TraceMode>().is_err());
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TraceMode {
     /// Every one.
