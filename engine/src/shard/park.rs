@@ -4,6 +4,7 @@ use cutaway_reactor::{Backend, Ticket, Verdict};
 use cutaway_scheduler::Nanos;
 
 use super::core::{Core, TimerItem};
+use super::inflow::too_slow;
 use super::request::{Phase, Request};
 use super::underway::{Given, TimerOf};
 use crate::effect::sqlite::{SqlError, SqlFinished};
@@ -195,8 +196,7 @@ impl<B: Backend> Core<B> {
             request.underway.set_timer(None);
             self.stats.timed_out_count += 1;
             let failure = match request.underway.reading_place() {
-                // It was the client that took too long.
-                Some(_) => Failure::new(Fail::RequestTimeout, "body", "too slow"),
+                Some(_) => too_slow(),
                 None => out_of_time(),
             };
             self.answer_failure(ticket, MarkKind::Expired, failure);
@@ -228,7 +228,7 @@ impl<B: Backend> Core<B> {
                 request.timeline.stamp(MarkKind::LetGo, now, which, 0);
                 let connection = request.connection;
                 self.give_up_content(connection);
-                Err(out_of_time())
+                Err(too_slow())
             }
             Some(TimerOf::Job { resource, job }) => {
                 request.timeline.stamp(MarkKind::LetGo, now, which, 0);
