@@ -21,7 +21,7 @@ pub use ask::{Ask, DecodeList, Effect};
 pub use body::{Body, BodyHandle, Fold};
 pub use decode::{Answer, Answers, Decode, FromRow, Undecoded};
 pub use query::{Bind, Query, SqlValue, SqliteHandle, Transaction};
-pub use record::{EffectRecord, EffectResult, Operation, SqlMode, SqlStatement};
+pub use record::{EffectRecord, EffectResult, Operation, SqlMode, SqlStatement, Wanted};
 pub use row::{
     Column, DecodeError, Executed, FromColumn, ResultBuffer, Row, RowWriter, Rows, TooLarge,
 };

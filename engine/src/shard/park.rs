@@ -6,8 +6,8 @@ use cutaway_scheduler::Nanos;
 use super::core::{Core, TimerItem};
 use super::request::{Phase, Request};
 use super::underway::{Given, TimerOf};
-use crate::effect::sqlite::SqlFinished;
-use crate::effect::{EffectRecord, EffectResult, Operation, ResultBuffer, Undecoded};
+use crate::effect::sqlite::{SqlError, SqlFinished};
+use crate::effect::{EffectRecord, EffectResult, Operation, ResultBuffer};
 use crate::step::{Fail, Failure, NeedRecord};
 use crate::timeline::MarkKind;
 
@@ -173,7 +173,7 @@ impl<B: Backend> Core<B> {
                     Err(failure)
                 }
             },
-            Err(error) => Err(error.failure(slot_of(request, place))),
+            Err(error) => Err(failure_of(request, place, &error)),
         };
         self.complete(ticket, place, outcome);
     }
@@ -326,11 +326,12 @@ fn missing_row(request: &Request, place: usize, buffer: &ResultBuffer) -> Option
     let need = request.context.need()?;
     let effect = need.effects.get(place)?;
     let is_missing = effect.needs_row && buffer.is_empty();
-    is_missing.then(|| Undecoded::NoRow.into_failure(effect.slot))
+    is_missing.then(|| effect.missing_row(0))
 }
 
-/// The slot that an effect fills.
-fn slot_of(request: &Request, place: usize) -> &'static str {
+/// What an error of an effect's statements means for the request.
+#[cold]
+fn failure_of(request: &Request, place: usize, error: &SqlError) -> Failure {
     let effect = (request.context.need()).and_then(|need| need.effects.get(place));
-    effect.map_or("", |effect| effect.slot)
+    error.failure(effect.expect("a request waits for the effects of its need"))
 }

@@ -71,6 +71,12 @@ impl Failure {
         Failure::of(Cause::Step, kind, what, Key::copied(key))
     }
 
+    /// A 404 for the `what` of this key.
+    #[cold]
+    pub(crate) fn missing(what: &'static str, key: &dyn fmt::Display) -> Failure {
+        Failure::of(Cause::Step, Fail::NotFound, what, Key::formatted(key))
+    }
+
     /// A 500 for an error in `what`.
     #[cold]
     pub(crate) fn error(what: &'static str, error: &dyn fmt::Display) -> Failure {

@@ -1,7 +1,7 @@
 //! Asking for effects: one, several at once or in order, races, and what runs when they are there.
 //!
 //! ```text
-//! cx.need(  effect                      one
+//! cx.need(  effect                      one, with its slot or as a statement that only writes
 //!           (effect, effect)            all of several
 //!           all((..)).in_order()        all, one after the other
 //!           all_required((..))          those that are required; the others as far as they come
@@ -28,7 +28,8 @@ use std::time::Duration;
 
 use super::decision::{Decision, Step};
 use crate::ctx::{Clauses, Cx, Filler, Slot, Writable};
-use crate::effect::{Ask, Effect, EffectRecord, Shape, Timer};
+use crate::effect::shape::Unread;
+use crate::effect::{Ask, Effect, EffectRecord, Query, Shape, Timer};
 
 /// How many effects one need may have. A request whose step asks for more fails with a 500 that names
 /// the step.
@@ -40,6 +41,9 @@ where
 {
     /// Parks the request until its effects have completed; the next step finds their results in the
     /// slots. Every slot must be in the step's `Writes`, every resource in its `Uses`.
+    ///
+    /// A statement that only writes ([`exec`](crate::effect::SqliteHandle::exec)) may stand without a
+    /// slot; where it fails, so does the request.
     ///
     /// It takes an effect, a tuple of two to eight, [`all`], [`all_required`], a list, a race
     /// ([`first`], [`any`]), and each of them with a continuation ([`then`](Needed::then)).
@@ -59,7 +63,12 @@ where
     ///     cx.need((post.into(Post), views.optional().into(Views)))
     /// }
     ///
-    /// let loading = chain(load);
+    /// fn count(cx: &mut Cx<Reads<Id>, Uses<Blog>>) -> Step {
+    ///     let id = *cx.get(Id);
+    ///     cx.need(cx.on(Blog).exec("UPDATE views SET count = count + 1 WHERE id = ?1").bind(id))
+    /// }
+    ///
+    /// let loading = chain(load).then(count);
     /// ```
     ///
     /// # Bounds
@@ -163,6 +172,26 @@ where
     }
 }
 
+impl<'r, C, Q, K> Part<'r, C, ()> for Query<'r, Q, K>
+where
+    C: Clauses,
+    Q: Shape + Unread,
+{
+    fn at(self, _place: usize, _: &Draft<'_, 'r, C>) -> Drafted<'r> {
+        Drafted::of(self.record().without_slot::<Q>(), None)
+    }
+}
+
+impl<'r, C, Q, K> IntoNeed<'r, C, ()> for Query<'r, Q, K>
+where
+    C: Clauses,
+    Q: Shape + Unread,
+{
+    fn draft(self, draft: &mut Draft<'_, 'r, C>) {
+        draft.parts([self.at(0, draft)]);
+    }
+}
+
 impl<'r, C: Clauses> IntoNeed<'r, C, ()> for Timer {
     fn draft(self, draft: &mut Draft<'_, 'r, C>) {
         draft.parts([self.at(0, draft)]);
@@ -254,6 +283,7 @@ pub struct Placed<'r, G, S> {
 }
 
 impl<S> Needed for Effect<'_, S> {}
+impl<Q, K> Needed for Query<'_, Q, K> {}
 impl Needed for Timer {}
 impl<G, S> Needed for Placed<'_, G, S> {}
 

@@ -12,16 +12,16 @@ pub use tested::Tested;
 
 use super::content;
 use crate::ctx::{Arena, Clauses, Context, Cx, Frame, Owned, Plan, Slot, SlotMeta, Value, Writes};
-use crate::effect::ResourceMeta;
 use crate::effect::sqlite::scripted::{Script, ScriptedAnswer, ScriptedStatement};
+use crate::effect::{Operation, ResourceMeta};
 use crate::http::Method;
 use crate::limits::Limits;
 use crate::response::problem;
 use crate::route::table::param_names;
 use crate::route::{Found, TableBuilder};
 use crate::step::{
-    Chain, ChainSettings, Entry, Failure, Go, IntoStep, Outcome, Route, RouteParts, StepEnd,
-    StepObserver,
+    Chain, ChainSettings, Entry, Failure, Go, IntoStep, NeedRecord, Outcome, Route, RouteParts,
+    StepEnd, StepObserver,
 };
 use head::Head;
 use play::{Content, Play, Played};
@@ -423,7 +423,7 @@ impl Test {
     }
 
     /// Runs a chain from its first step to its answer, its failure, or an effect that nobody
-    /// [answers](Test::answer).
+    /// [answers](Test::answer). Where it only waits for timers, their time passes by itself.
     ///
     /// ```
     /// use cutaway::prelude::*;
@@ -509,18 +509,14 @@ impl Test {
                 .map(|(_, value)| value.clone().into_bytes()),
             bytes: self.body,
         };
-        let has_body = resources.iter().any(ResourceMeta::is_body);
         let mut play = Play::new(&resources, &script, content);
         let needs_max = Limits::default().needs_per_request_max;
         let mut needs_count = 0;
         while outcome == Outcome::Need
             && let Some(need) = context.need()
+            // Time passes for a whole chain, and its content is there, without a script.
+            && (has_answers || go == Go::On && !asks_a_database(&need))
         {
-            // A whole chain has its content and its timers without a script.
-            let asks_nobody = need.effects.iter().all(|it| it.statements().is_empty());
-            if !has_answers && (go == Go::Pause || !has_body && !asks_nobody) {
-                break;
-            }
             needs_count += 1;
             if needs_count > needs_max {
                 // What goes round in circles would do so for ever.
@@ -544,6 +540,11 @@ impl Test {
             own_steps_count,
         }
     }
+}
+
+fn asks_a_database(need: &NeedRecord<'_>) -> bool {
+    let mut effects = need.effects.iter();
+    effects.any(|effect| matches!(effect.operation, Operation::Sqlite { .. }))
 }
 
 fn end(_: &mut Cx) {}

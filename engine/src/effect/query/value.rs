@@ -1,5 +1,7 @@
 //! Values of parameters.
 
+use std::fmt;
+
 /// The value of a parameter.
 ///
 /// ```
@@ -40,6 +42,32 @@ pub trait Bind<'r> {
 impl<'r, T: Into<SqlValue<'r>>> Bind<'r> for T {
     fn into_value(self) -> SqlValue<'r> {
         self.into()
+    }
+}
+
+/// As it stands in SQL, but for text, which stands there as it is.
+///
+/// ```
+/// use cutaway::effect::SqlValue;
+///
+/// let values = [SqlValue::from(7), "a b".into(), SqlValue::Null, (&b"\x0a\xff"[..]).into()];
+/// assert_eq!(values.map(|value| value.to_string()), ["7", "a b", "NULL", "x'0aff'"]);
+/// ```
+impl fmt::Display for SqlValue<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SqlValue::Null => f.write_str("NULL"),
+            SqlValue::Int(value) => write!(f, "{value}"),
+            SqlValue::Float(value) => write!(f, "{value}"),
+            SqlValue::Text(text) => f.write_str(text),
+            SqlValue::Blob(bytes) => {
+                f.write_str("x'")?;
+                for byte in *bytes {
+                    write!(f, "{byte:02x}")?;
+                }
+                f.write_str("'")
+            }
+        }
     }
 }
 

@@ -195,7 +195,8 @@ impl ScriptedWorker {
             });
             self.spend(answer.delay, job.deadline)?;
             let is_last = index + 1 == count;
-            self.take(&answer, job.mode, statement, is_last, result)?;
+            self.take(&answer, job.mode, statement, is_last, result)
+                .map_err(|error| error.at(index))?;
         }
         Ok(())
     }

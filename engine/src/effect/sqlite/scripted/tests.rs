@@ -5,7 +5,7 @@ use cutaway_reactor::Ticket;
 use cutaway_reactor::sim::SimConfig;
 
 use super::*;
-use crate::effect::record::SqlStatement;
+use crate::effect::record::{EffectRecord, Operation, SqlStatement};
 use crate::effect::row::{Executed, TooLarge};
 use crate::effect::sqlite::{Constraint, JobHandle, SqlFinished};
 use crate::testing::silenced;
@@ -66,6 +66,7 @@ fn statement<'v>(sql: &'static str, params: &'v [SqlValue<'v>], rows_max: u32) -
         params,
         rows_max,
         expects_row: false,
+        wanted: None,
     }
 }
 
@@ -163,6 +164,7 @@ fn a_statement_that_expects_a_row_fails_without_one() {
     let mut kind = |sql| {
         let statement = SqlStatement {
             expects_row: true,
+            wanted: None,
             ..statement(sql, &[], 1)
         };
         let error = stage.run(SqlMode::Write, &[statement]).err();
@@ -177,10 +179,10 @@ fn a_statement_that_expects_a_row_fails_without_one() {
 fn a_refusal_is_worded_as_by_sqlite() {
     let check = |constraint, which: &str, expected: &str| {
         let answer = ScriptedAnswer::constraint(constraint, which);
-        assert_eq!(
-            answer.given.unwrap_err().failure("Post").to_string(),
-            expected
-        );
+        let length = Nanos::ZERO;
+        let effect = EffectRecord::new(None, Operation::Timer { length });
+        let failure = answer.given.unwrap_err().failure(&effect);
+        assert_eq!(failure.to_string(), expected);
     };
     check(
         Constraint::Unique,
