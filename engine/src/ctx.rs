@@ -42,10 +42,10 @@ pub use request::{Request, RequestParts};
 pub use slot::{Borrowed, Borrows, FromSteps, Origin, Owned, Slot, SlotMeta, Store, Value};
 pub use view::Cx;
 
-pub(crate) use extract::content;
+pub(crate) use extract::{Fill, content};
 pub(crate) use frame::{
     Access, FRAME_BYTES_MAX, Filler, Frame, Marks, NeedFault, Plan, PlanBuilder, PlanRefusal,
-    SLOTS_MAX, Target, Window,
+    Reach, SLOTS_MAX, Target, Window,
 };
 
 use crate::effect::{EffectRecord, ResultBuffer};
@@ -165,6 +165,13 @@ impl Context {
     pub(crate) fn fail_by_panic(&mut self, route: &Route, failure: Failure) -> Outcome {
         self.panic_count += 1;
         self.fail(route, failure)
+    }
+
+    /// The content of the request is refused for this. The route that it will be begun with ends with
+    /// the step that says so.
+    #[cold]
+    pub(crate) fn refuse_content(&mut self, failure: Failure) {
+        self.frame.refuse(failure);
     }
 
     /// Makes the response to a request that has no route, and so was never begun.

@@ -52,7 +52,7 @@ pub use config::{Config, ConfigFault, ConfigRefused};
 pub use ctx::{Cx, Reads, Uses, Writes};
 pub use error::Error;
 pub use response::Renderer;
-pub use routes::{BuiltRoutes, Routes, RoutesRefusal, RoutesRefused, VainSlot};
+pub use routes::{BuiltRoutes, FlagRefused, Routes, RoutesRefusal, RoutesRefused, VainSlot};
 pub use server::{Engine, Running, Stopper};
 pub use step::{Decision, Fail, Failure, Step};
 pub use timeline::TraceMode;
@@ -92,6 +92,15 @@ mod time {
     pub const Batch: ClassId = ClassId::BATCH;
 
     /// Spells lengths of time: `50.millis()`, `5.secs()`.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use cutaway::prelude::*;
+    ///
+    /// assert_eq!(50.millis(), Duration::from_millis(50));
+    /// assert_eq!(5.secs(), Duration::from_secs(5));
+    /// ```
     pub trait Durations {
         /// So many milliseconds.
         fn millis(self) -> Duration;

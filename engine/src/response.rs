@@ -1,6 +1,7 @@
 //! Responses: what a step makes of `cx`, and what the shard finds.
 
 mod problem;
+mod said;
 
 use std::cell::Ref;
 use std::mem;
@@ -12,9 +13,11 @@ use serde::Serialize;
 use crate::ctx::Cx;
 use crate::http::Status;
 use crate::http::encode::{FieldName, FieldValue};
-use crate::step::{Done, Failure, Step, caught};
+use crate::step::{Done, Fail, Failure, Step, caught};
 
 pub use problem::{Problem, Renderer, problem};
+
+use said::Said;
 
 /// Making the response. Each of these ends the pipeline when it is returned; what was made before in
 /// the same request is replaced.
@@ -37,6 +40,15 @@ impl<'r, A, B, C> Cx<'r, A, B, C> {
     }
 
     /// HTML. Nothing is escaped.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// fn page(cx: &mut Cx) -> Step {
+    ///     cx.html("<!doctype html><title>Hello</title>")
+    /// }
+    /// # let tested = cutaway::testing::get("/").run(page);
+    /// # assert_eq!(tested.response().body().as_slice(), b"<!doctype html><title>Hello</title>");
+    /// ```
     ///
     /// # Errors
     /// Never.
@@ -72,6 +84,15 @@ impl<'r, A, B, C> Cx<'r, A, B, C> {
 
     /// A copy of the bytes.
     ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// fn picture(cx: &mut Cx) -> Step {
+    ///     cx.slice("image/gif", b"GIF89a")
+    /// }
+    /// # let tested = cutaway::testing::get("/").run(picture);
+    /// # assert_eq!(tested.response().body().as_slice(), b"GIF89a");
+    /// ```
+    ///
     /// # Errors
     /// The media type is no field value: a 500.
     pub fn slice(&mut self, content_type: &'static str, content: &[u8]) -> Step {
@@ -79,6 +100,15 @@ impl<'r, A, B, C> Cx<'r, A, B, C> {
     }
 
     /// Bytes of the program itself, not copied.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// fn style(cx: &mut Cx) -> Step {
+    ///     cx.fixed("text/css", b"body { margin: 0 }")
+    /// }
+    /// # let tested = cutaway::testing::get("/").run(style);
+    /// # assert_eq!(tested.response().body().as_slice(), b"body { margin: 0 }");
+    /// ```
     ///
     /// # Errors
     /// The media type is no field value: a 500.
@@ -92,6 +122,16 @@ impl<'r, A, B, C> Cx<'r, A, B, C> {
     ///
     /// Where their owner panics when it is dropped, that is caught; the response is out by then.
     ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// fn report(cx: &mut Cx) -> Step {
+    ///     let lines: Vec<u8> = (0..3).flat_map(|line| format!("{line}\n").into_bytes()).collect();
+    ///     cx.bytes("text/csv", lines)
+    /// }
+    /// # let tested = cutaway::testing::get("/").run(report);
+    /// # assert_eq!(tested.response().body().as_slice(), b"0\n1\n2\n");
+    /// ```
+    ///
     /// # Errors
     /// The media type is no field value: a 500.
     pub fn bytes(&mut self, content_type: &'static str, content: impl Into<Bytes>) -> Step {
@@ -102,6 +142,14 @@ impl<'r, A, B, C> Cx<'r, A, B, C> {
 
     /// No content: a 204, unless [`status`](Cx::status) says something else.
     ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// fn deleted(cx: &mut Cx) -> Step {
+    ///     cx.empty()
+    /// }
+    /// # assert_eq!(cutaway::testing::get("/").run(deleted).response().status(), Status::NO_CONTENT);
+    /// ```
+    ///
     /// # Errors
     /// Never.
     pub fn empty(&mut self) -> Step {
@@ -109,7 +157,60 @@ impl<'r, A, B, C> Cx<'r, A, B, C> {
         Done
     }
 
+    /// Fails the request with a detail of any length and with members of the program's own (RFC 9457
+    /// extensions): anything that JSON has as an object, or `&()` for none.
+    ///
+    /// The routes' [renderer](Renderer) writes it. The default one adds the members behind its own;
+    /// a `type` or a `title` among them replaces the engine's. The [`Failure`]'s `what` is
+    /// `"problem"`, its key the beginning of the detail.
+    ///
+    /// ```
+    /// use cutaway::prelude::*;
+    /// use cutaway::testing;
+    ///
+    /// #[derive(serde::Serialize)]
+    /// struct Faults<'a> { errors: &'a [Fault] }
+    ///
+    /// #[derive(serde::Serialize)]
+    /// struct Fault { pointer: &'static str, detail: &'static str }
+    ///
+    /// fn check(cx: &mut Cx) -> Step {
+    ///     let errors = [Fault { pointer: "/title", detail: "is missing" }];
+    ///     cx.problem(Unprocessable, "the post has a fault", &Faults { errors: &errors })
+    /// }
+    ///
+    /// let tested = testing::get("/").run(check);
+    /// assert_eq!(tested.response().status(), Status::UNPROCESSABLE_CONTENT);
+    /// assert_eq!(
+    ///     tested.text(),
+    ///     r#"{"type":"about:blank","title":"Unprocessable Content","status":422,"detail":"the post has a fault","errors":[{"pointer":"/title","detail":"is missing"}]}"#
+    /// );
+    /// ```
+    ///
+    /// # Errors
+    /// Always. A 500 where the members cannot be written as JSON, are no object, or are named `status`,
+    /// `detail` or `request_id`, which say what the reply says elsewhere.
+    ///
+    /// # Source
+    /// <https://www.rfc-editor.org/rfc/rfc9457#section-3.2>
+    pub fn problem<T: Serialize + ?Sized>(
+        &mut self,
+        kind: Fail,
+        detail: &str,
+        members: &T,
+    ) -> Step {
+        Err(self.window.output().said.say(kind, detail, members))
+    }
+
     /// The status of the response that follows: `cx.status(Status::CREATED).json(&post)`.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// fn created(cx: &mut Cx) -> Step {
+    ///     cx.status(Status::CREATED).json(&7)
+    /// }
+    /// # assert_eq!(cutaway::testing::get("/").run(created).response().status(), Status::CREATED);
+    /// ```
     ///
     /// # Panics
     /// It is a 1xx, which is no response yet: the client would take the answer to its next request for
@@ -174,6 +275,16 @@ impl<'c> ResponseView<'c> {
     }
 
     /// The status: what a step said, else 200, or 204 where there is no content.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # fn created(cx: &mut Cx) -> Step {
+    /// #     cx.response_header("Location", "/posts/7")?;
+    /// #     cx.status(Status::CREATED).json(&7)
+    /// # }
+    /// let tested = cutaway::testing::get("/").run(created);
+    /// assert_eq!(tested.response().status(), Status::CREATED);
+    /// ```
     pub fn status(&self) -> Status {
         let unsaid = if self.output.content_type.is_none() {
             Status::NO_CONTENT
@@ -184,11 +295,34 @@ impl<'c> ResponseView<'c> {
     }
 
     /// The media type of the content; none where there is no content.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # fn created(cx: &mut Cx) -> Step {
+    /// #     cx.response_header("Location", "/posts/7")?;
+    /// #     cx.status(Status::CREATED).json(&7)
+    /// # }
+    /// let tested = cutaway::testing::get("/").run(created);
+    /// let response = tested.response();
+    /// assert_eq!(response.content_type().map(|value| value.as_str()), Some("application/json"));
+    /// ```
     pub fn content_type(&self) -> Option<FieldValue<'static>> {
         self.output.content_type
     }
 
     /// The header fields that steps added, in their order.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # fn created(cx: &mut Cx) -> Step {
+    /// #     cx.response_header("Location", "/posts/7")?;
+    /// #     cx.status(Status::CREATED).json(&7)
+    /// # }
+    /// let tested = cutaway::testing::get("/").run(created);
+    /// let response = tested.response();
+    /// let (name, value) = response.fields().next().unwrap();
+    /// assert_eq!((name.as_str(), value.as_str()), ("Location", "/posts/7"));
+    /// ```
     pub fn fields(&self) -> impl Iterator<Item = (FieldName<'static>, FieldValue<'_>)> {
         (self.output.fields.iter()).filter_map(|field| {
             let value = &self.output.field_text[field.value.clone()];
@@ -197,6 +331,16 @@ impl<'c> ResponseView<'c> {
     }
 
     /// The content.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # fn created(cx: &mut Cx) -> Step {
+    /// #     cx.response_header("Location", "/posts/7")?;
+    /// #     cx.status(Status::CREATED).json(&7)
+    /// # }
+    /// let tested = cutaway::testing::get("/").run(created);
+    /// assert_eq!(tested.response().body().as_slice(), b"7");
+    /// ```
     pub fn body(&self) -> Body<'_> {
         match &self.output.content {
             Content::Buffer => Body::Slice(&self.output.buffer),
@@ -219,6 +363,16 @@ pub enum Body<'c> {
 
 impl Body<'_> {
     /// The bytes, wherever they are.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # fn created(cx: &mut Cx) -> Step {
+    /// #     cx.response_header("Location", "/posts/7")?;
+    /// #     cx.status(Status::CREATED).json(&7)
+    /// # }
+    /// let tested = cutaway::testing::get("/").run(created);
+    /// assert_eq!(tested.response().body().as_slice(), b"7");
+    /// ```
     pub fn as_slice(&self) -> &[u8] {
         match self {
             Body::Slice(content) => content,
@@ -237,6 +391,7 @@ pub(crate) struct Output {
     fields: Vec<Field>,
     /// The values of the fields, one after another.
     field_text: String,
+    said: Said,
 }
 
 struct Field {
@@ -259,6 +414,7 @@ impl Default for Output {
             buffer: Vec::with_capacity(BUFFER_BYTES),
             fields: Vec::new(),
             field_text: String::new(),
+            said: Said::default(),
         }
     }
 }
@@ -304,15 +460,17 @@ impl Output {
         problem: &Problem<'_>,
     ) -> Result<(), Failure> {
         let released = self.release_content();
-        let out = self.start(problem::PROBLEM_JSON);
-        let rendered = released.and_then(|()| problem::render(renderer, problem, out));
+        self.buffer.clear();
+        let problem = problem.with(self.said.about(problem.failure()));
+        let out = &mut self.buffer;
+        let rendered = released.and_then(|()| problem::render(renderer, &problem, out));
         let rendered = rendered.inspect_err(|_| problem::fall_back(&mut self.buffer));
         self.status = Some(match &rendered {
             Ok(_) => problem.status(),
             Err(panic) => panic.kind().status(),
         });
-        self.content_type = Some(rendered?);
-        Ok(())
+        self.content_type = Some(*rendered.as_ref().unwrap_or(&problem::PROBLEM_JSON));
+        rendered.map(|_| ())
     }
 
     /// Gives the content back to whoever owns it.
@@ -338,6 +496,7 @@ impl Output {
         self.clear_content();
         self.fields.clear();
         self.field_text.clear();
+        self.said.clear();
         if self.buffer.capacity() > BUFFER_BYTES_KEPT_MAX {
             self.buffer = Vec::with_capacity(BUFFER_BYTES);
         }

@@ -4,6 +4,29 @@ use crate::http::Status;
 use crate::step::Failure;
 
 /// How a request has ended, as far as its own code is concerned.
+///
+/// ```
+/// use std::sync::atomic::{AtomicU32, Ordering};
+///
+/// use cutaway::ctx::ExitKind;
+/// use cutaway::prelude::*;
+/// use cutaway::testing::App;
+///
+/// static FAILED: AtomicU32 = AtomicU32::new(0);
+///
+/// fn count(cx: &mut Cx) {
+///     cx.on_exit(|exit| {
+///         if matches!(exit.kind(), ExitKind::Failed | ExitKind::Panicked) {
+///             FAILED.fetch_add(1, Ordering::Relaxed);
+///         }
+///     });
+/// }
+///
+/// let app = App::new(Routes::new().before(chain(count)).build()?);
+/// app.get("/nowhere").send().assert_status(Status::NOT_FOUND);
+/// assert_eq!(FAILED.load(Ordering::Relaxed), 1);
+/// # Ok::<(), cutaway::RoutesRefused>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ExitKind {
     /// A step answered.
@@ -24,6 +47,13 @@ pub enum ExitKind {
 
 impl ExitKind {
     /// Whether a reply is sent.
+    ///
+    /// ```
+    /// use cutaway::ctx::ExitKind;
+    ///
+    /// assert!(ExitKind::Expired.has_reply());
+    /// assert!(!ExitKind::ClientGone.has_reply());
+    /// ```
     pub fn has_reply(self) -> bool {
         !matches!(self, ExitKind::ClientGone | ExitKind::Cancelled)
     }
@@ -54,16 +84,52 @@ impl Exit {
     }
 
     /// How it ended.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// fn watch(cx: &mut Cx) {
+    ///     cx.on_exit(|exit| assert_eq!(exit.kind(), cutaway::ctx::ExitKind::Done));
+    /// }
+    /// # fn answer(cx: &mut Cx) -> Step { cx.text("hello") }
+    /// # let app = cutaway::testing::App::new(Routes::new().get("/", chain(watch).then(answer)).build()?);
+    /// # app.get("/").send().assert_status(Status::OK);
+    /// # app.finish();
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn kind(&self) -> ExitKind {
         self.kind
     }
 
     /// The status of the reply; none where there is no reply.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// fn watch(cx: &mut Cx) {
+    ///     cx.on_exit(|exit| assert_eq!(exit.status(), Some(Status::OK)));
+    /// }
+    /// # fn answer(cx: &mut Cx) -> Step { cx.text("hello") }
+    /// # let app = cutaway::testing::App::new(Routes::new().get("/", chain(watch).then(answer)).build()?);
+    /// # app.get("/").send().assert_status(Status::OK);
+    /// # app.finish();
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn status(&self) -> Option<Status> {
         self.status
     }
 
     /// Why it failed; none where it did not.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// fn watch(cx: &mut Cx) {
+    ///     cx.on_exit(|exit| assert!(exit.failure().is_none()));
+    /// }
+    /// # fn answer(cx: &mut Cx) -> Step { cx.text("hello") }
+    /// # let app = cutaway::testing::App::new(Routes::new().get("/", chain(watch).then(answer)).build()?);
+    /// # app.get("/").send().assert_status(Status::OK);
+    /// # app.finish();
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn failure(&self) -> Option<&Failure> {
         self.failure.as_ref()
     }

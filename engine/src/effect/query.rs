@@ -10,11 +10,11 @@ use bumpalo::collections::Vec as ArenaVec;
 use cutaway_scheduler::Nanos;
 
 pub use transaction::{InTransaction, MayGoOn, Transaction};
-pub use value::SqlValue;
+pub use value::{Bind, SqlValue};
 
 use super::ask::{Ask, Effect};
 use super::decode::{Changes, Decode, Many, One, OneOrNone};
-use super::record::{EffectRecord, Operation, SqlMode, SqlStatement};
+use super::record::{EffectRecord, Operation, SqlMode, SqlStatement, Wanted};
 use super::shape::{Optional, Shape};
 use super::sqlite::Sqlite;
 use super::{Kind, ResourceIndex, Settings};
@@ -57,23 +57,71 @@ pub struct SqliteHandle<'r> {
 impl<'r> SqliteHandle<'r> {
     /// A query whose first row, if there is one, goes into a slot of type `Option<T>`. Rows behind it
     /// are not read.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # resource!(pub Blog: Sqlite);
+    /// # slot!(pub Id: i64);
+    /// slot!(pub Found<'r>: Option<(&'r str,)>);
+    ///
+    /// fn ask(cx: &mut Cx<Reads<Id>, Writes<Found>, Uses<Blog>>) -> Step {
+    ///     let id = *cx.get(Id);
+    ///     cx.need(cx.on(Blog).query_opt("SELECT title FROM posts WHERE id = ?1").bind(id).into(Found))
+    /// }
+    /// # assert_eq!(cutaway::testing::get("/").put(Id, 7).run(ask).decision(), Ok(Decision::Need));
+    /// ```
     pub fn query_opt(self, sql: &'static str) -> Query<'r, OneOrNone> {
         Query::first(self, SqlMode::Read, sql, 1)
     }
 
     /// A query whose first row goes into a slot of type `T`. Without one the request fails with a
     /// 404.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # resource!(pub Blog: Sqlite);
+    /// slot!(pub Found: (i64,));
+    ///
+    /// fn ask(cx: &mut Cx<Writes<Found>, Uses<Blog>>) -> Step {
+    ///     cx.need(cx.on(Blog).query_one("SELECT count(*) FROM posts").into(Found))
+    /// }
+    /// # assert_eq!(cutaway::testing::get("/").run(ask).decision(), Ok(Decision::Need));
+    /// ```
     pub fn query_one(self, sql: &'static str) -> Query<'r, One> {
         Query::first(self, SqlMode::Read, sql, 1)
     }
 
     /// A query whose rows go into a slot of type `&'r [T]`.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # resource!(pub Blog: Sqlite);
+    /// slot!(pub Found<'r>: &'r [(i64, &'r str)]);
+    ///
+    /// fn ask(cx: &mut Cx<Writes<Found>, Uses<Blog>>) -> Step {
+    ///     cx.need(cx.on(Blog).query("SELECT id, title FROM posts LIMIT 20").into(Found))
+    /// }
+    /// # assert_eq!(cutaway::testing::get("/").run(ask).decision(), Ok(Decision::Need));
+    /// ```
     pub fn query(self, sql: &'static str) -> Query<'r, Many> {
         Query::first(self, SqlMode::Read, sql, u32::MAX)
     }
 
     /// A statement that writes. What it changed goes into a slot of type
     /// [`Executed`](super::Executed).
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # resource!(pub Blog: Sqlite);
+    /// # slot!(pub Id: i64);
+    /// slot!(pub Found: Executed);
+    ///
+    /// fn ask(cx: &mut Cx<Reads<Id>, Writes<Found>, Uses<Blog>>) -> Step {
+    ///     let id = *cx.get(Id);
+    ///     cx.need(cx.on(Blog).exec("DELETE FROM posts WHERE id = ?1").bind(id).into(Found))
+    /// }
+    /// # assert_eq!(cutaway::testing::get("/").put(Id, 7).run(ask).decision(), Ok(Decision::Need));
+    /// ```
     pub fn exec(self, sql: &'static str) -> Query<'r, Changes, Writing> {
         Query::first(self, SqlMode::Write, sql, 0)
     }
@@ -192,6 +240,7 @@ pub struct Query<'r, Q, K = Reading> {
     sql: &'static str,
     rows_max: u32,
     expects_row: bool,
+    wanted: Option<Wanted<'r>>,
     params: ArenaVec<'r, SqlValue<'r>>,
     timeout: Option<Nanos>,
     result: PhantomData<(Q, K)>,
@@ -216,11 +265,40 @@ pub trait MayChange {}
 impl MayChange for Writing {}
 impl MayChange for InTransaction {}
 
+/// A statement that has to find a row, or may be said to.
+#[diagnostic::on_unimplemented(
+    message = "this statement never misses a row",
+    label = "behind a statement that may do without a row",
+    note = "`or_missing` stands behind `query_one` and statements that write, before `optional`"
+)]
+pub trait MayMiss {}
+
+impl MayMiss for Query<'_, One> {}
+impl<Q> MayMiss for Query<'_, Q, Writing> {}
+impl<Q> MayMiss for Query<'_, Q, InTransaction> {}
+
 impl<'r, Q, K> Query<'r, Q, K> {
     /// The value of the statement's next parameter: the first call binds `?1`. Text and bytes must
     /// live as long as the request.
-    pub fn bind(mut self, value: impl Into<SqlValue<'r>>) -> Self {
-        self.params.push(value.into());
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # resource!(pub Blog: Sqlite);
+    /// # slot!(pub Id: i64);
+    /// slot!(pub Found<'r>: &'r [(&'r str,)]);
+    ///
+    /// fn ask(cx: &mut Cx<Reads<Id>, Writes<Found>, Uses<Blog>>) -> Step {
+    ///     let id = *cx.get(Id);
+    ///     cx.need(cx.on(Blog).query("SELECT title FROM posts WHERE id > ?1 LIMIT ?2").bind(id).bind(20).into(Found))
+    /// }
+    /// # assert_eq!(cutaway::testing::get("/").put(Id, 7).run(ask).decision(), Ok(Decision::Need));
+    /// ```
+    pub fn bind(mut self, value: impl Bind<'r>) -> Self {
+        if self.params.capacity() == 0 {
+            // What the first push would take, without the question how much that is.
+            self.params = ArenaVec::with_capacity_in(PARAMS_ROOM, self.params.bump());
+        }
+        self.params.push(value.into_value());
         self
     }
 
@@ -250,7 +328,58 @@ impl<'r, Q, K> Query<'r, Q, K> {
         self
     }
 
+    /// Says what it is that the statement has to find: without it the request fails with a 404 that
+    /// names `what` and `key`, instead of the slot that would have stayed empty.
+    ///
+    /// Behind a statement that writes it is [`expecting_change`](Query::expecting_change) too. In a
+    /// transaction each statement may have its own.
+    ///
+    /// ```
+    /// use cutaway::prelude::*;
+    /// use cutaway::testing::{self, ScriptedAnswer};
+    ///
+    /// resource!(pub Blog: Sqlite);
+    /// slot!(pub Id: i64 = path "id");
+    /// slot!(pub Title<'r>: (&'r str,));
+    ///
+    /// fn load(cx: &mut Cx<Reads<Id>, Writes<Title>, Uses<Blog>>) -> Step {
+    ///     let id = *cx.get(Id);
+    ///     let title = cx.on(Blog).query_one("SELECT title FROM posts WHERE id = ?1").bind(id);
+    ///     cx.need(title.or_missing("post", id).into(Title))
+    /// }
+    ///
+    /// fn delete(cx: &mut Cx<Reads<Id>, Uses<Blog>>) -> Step {
+    ///     let id = *cx.get(Id);
+    ///     let delete = cx.on(Blog).exec("DELETE FROM posts WHERE id = ?1").bind(id);
+    ///     cx.need(delete.or_missing("post", id))
+    /// }
+    ///
+    /// let absent = || testing::get("/").param("id", "7").answer(ScriptedAnswer::none());
+    /// absent().run(load).assert_fails(NotFound, "post", "7");
+    /// absent().run(delete).assert_fails(NotFound, "post", "7");
+    /// ```
+    pub fn or_missing(mut self, what: &'static str, key: impl Into<SqlValue<'r>>) -> Self
+    where
+        Self: MayMiss,
+    {
+        let key = key.into();
+        self.expects_row = true;
+        self.wanted = Some(Wanted { what, key });
+        self
+    }
+
     /// How long the effect may take. Without it only the request's deadline bounds it.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # resource!(pub Blog: Sqlite);
+    /// slot!(pub Found: (i64,));
+    ///
+    /// fn ask(cx: &mut Cx<Writes<Found>, Uses<Blog>>) -> Step {
+    ///     cx.need(cx.on(Blog).query_one("SELECT count(*) FROM posts").timeout(20.millis()).into(Found))
+    /// }
+    /// # assert_eq!(cutaway::testing::get("/").run(ask).decision(), Ok(Decision::Need));
+    /// ```
     pub fn timeout(mut self, length: Duration) -> Self {
         self.timeout = Some(length.into());
         self
@@ -281,6 +410,7 @@ impl<'r, Q, K> Query<'r, Q, K> {
             sql: self.sql,
             rows_max: self.rows_max,
             expects_row: self.expects_row,
+            wanted: self.wanted,
             params: self.params,
             timeout: self.timeout,
             result: PhantomData,
@@ -296,31 +426,56 @@ impl<'r, Q, K> Query<'r, Q, K> {
             sql,
             rows_max,
             expects_row: false,
+            wanted: None,
             params: ArenaVec::new_in(bump),
             timeout: None,
             result: PhantomData,
         }
     }
 
-    /// The statements up to and with the one being built.
-    fn into_list(self) -> ArenaVec<'r, SqlStatement<'r>> {
-        let mut list = self.earlier;
-        if list.is_empty() {
-            // Most effects are one statement.
-            list.reserve_exact(1);
-        }
-        list.push(SqlStatement {
+    /// The earlier statements, and the one that was being built.
+    fn into_parts(self) -> (ArenaVec<'r, SqlStatement<'r>>, SqlStatement<'r>) {
+        let last = SqlStatement {
             sql: self.sql,
             params: self.params.into_bump_slice(),
             rows_max: self.rows_max,
             expects_row: self.expects_row,
-        });
+            wanted: self.wanted,
+        };
+        (self.earlier, last)
+    }
+
+    /// The statements up to and with the one being built.
+    fn into_list(self) -> ArenaVec<'r, SqlStatement<'r>> {
+        let (mut list, last) = self.into_parts();
+        list.push(last);
         list
+    }
+
+    fn into_statements(self) -> &'r [SqlStatement<'r>] {
+        let (mut list, last) = self.into_parts();
+        if list.is_empty() {
+            // Most effects are one statement, which needs no list that grows.
+            return list.bump().alloc([last]);
+        }
+        list.push(last);
+        list.into_bump_slice()
     }
 }
 
 impl<'r, Q: Shape, K> Query<'r, Q, K> {
     /// The slot that the result goes into; it must be in the step's `Writes`.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # resource!(pub Blog: Sqlite);
+    /// slot!(pub Found: (i64,));
+    ///
+    /// fn ask(cx: &mut Cx<Writes<Found>, Uses<Blog>>) -> Step {
+    ///     cx.need(cx.on(Blog).query_one("SELECT count(*) FROM posts").into(Found))
+    /// }
+    /// # assert_eq!(cutaway::testing::get("/").run(ask).decision(), Ok(Decision::Need));
+    /// ```
     pub fn into<S: Slot>(self, _slot: S) -> Effect<'r, S>
     where
         Value<'r, S>: Decode<'r, Q>,
@@ -336,7 +491,7 @@ impl<'r, Q: Shape, K> Ask<'r> for Query<'r, Q, K> {
         let (resource, mode, timeout) = (self.resource, self.mode, self.timeout);
         let operation = Operation::Sqlite {
             mode,
-            statements: self.into_list().into_bump_slice(),
+            statements: self.into_statements(),
         };
         EffectRecord {
             timeout,
@@ -344,3 +499,6 @@ impl<'r, Q: Shape, K> Ask<'r> for Query<'r, Q, K> {
         }
     }
 }
+
+/// Room for so many values of a statement before their list grows.
+const PARAMS_ROOM: usize = 4;

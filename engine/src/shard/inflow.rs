@@ -260,7 +260,14 @@ impl<B: Backend> Core<B> {
 
     /// The content breaks the rules of its framing.
     pub(super) fn refuse_framing(&mut self, ticket: Ticket, refusal: Refusal) {
-        let failure = Failure::new(error::fail_of(refusal), "body", refusal.what());
+        let inflow = self
+            .connections
+            .get_mut(ticket)
+            .and_then(|it| it.inflow.as_ref());
+        let failure = match (refusal, inflow) {
+            (Refusal::BodyTooLarge, Some(inflow)) => too_large(inflow.bytes_max),
+            _ => Failure::new(error::fail_of(refusal), "body", refusal.what()),
+        };
         self.end_content(ticket, Close::Refused, failure);
     }
 

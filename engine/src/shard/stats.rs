@@ -30,11 +30,11 @@ pub struct ShardStats {
     pub refused_queue_count: u64,
     /// Requests refused because their effect's worker had no room (503).
     pub refused_effect_count: u64,
-    /// Requests whose deadline had passed when their turn to run came (504).
+    /// Requests whose deadline passed while they waited for their turn to run (504).
     pub expired_count: u64,
     /// Requests whose deadline passed while a step ran (504).
     pub missed_count: u64,
-    /// Requests whose deadline passed while they were parked (504).
+    /// Requests whose deadline passed while they were parked (504, or 408 where it was for content).
     pub timed_out_count: u64,
     /// Requests cancelled because their connection broke.
     pub cancelled_count: u64,
@@ -54,6 +54,20 @@ pub struct ShardStats {
 
 impl ShardStats {
     /// How many connections ended for this reason.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # use cutaway::testing::App;
+    /// use cutaway::shard::Close;
+    ///
+    /// # fn hello(cx: &mut Cx) -> Step { cx.text("hello") }
+    /// # let app = App::new(Routes::new().get("/hello", chain(hello)).build()?);
+    /// let client = app.client();
+    /// client.get("/hello").send();
+    /// app.advance(90.secs()); // longer than `keep_alive_idle`, and than the close takes
+    /// assert_eq!(app.stats().closed(Close::IdleTimeout), 1);
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn closed(&self, reason: Close) -> u64 {
         self.closed_count[reason as usize]
     }

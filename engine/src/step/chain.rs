@@ -1,5 +1,6 @@
 //! Chains: steps in an order that the compiler has checked.
 
+use std::borrow::Borrow;
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use super::decision::{IntoStep, Step};
 use crate::ctx::list::{
     AvailableIn, Clauses, Concat, Follows, Joined, ListOf, Nil, OnceIn, ResourceList, Set, SlotList,
 };
-use crate::ctx::{Access, Cx, Frame, PlanBuilder, SlotMeta};
+use crate::ctx::{Access, Cx, Frame, PlanBuilder, Reach, SlotMeta};
 use crate::effect::ResourceMeta;
 
 /// Steps in order, and what is known of them from their types alone.
@@ -79,10 +80,24 @@ type Lists<Given, Available, Own> = PhantomData<fn() -> (Given, Available, Own)>
 /// What a chain says about its requests besides its steps.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Settings {
-    pub(crate) class: ClassId,
+    pub(crate) class: Option<ClassId>,
     pub(crate) deadline: Deadline,
     pub(crate) slow_after: Option<Nanos>,
     pub(crate) body_bytes_max: Option<u64>,
+}
+
+impl Settings {
+    /// With the class and the deadline of the routes around it, where it has said none itself.
+    pub(crate) fn within(self, around: &Settings) -> Settings {
+        Settings {
+            class: self.class.or(around.class),
+            deadline: match self.deadline {
+                Deadline::OfClass => around.deadline,
+                said => said,
+            },
+            ..self
+        }
+    }
 }
 
 /// How long a request of a route may take.
@@ -101,6 +116,14 @@ pub enum Deadline {
 pub type WritesOf<C> = <C as Clauses>::Writes;
 
 /// A chain that begins with this step.
+///
+/// ```
+/// # use cutaway::prelude::*;
+/// fn hello(cx: &mut Cx) -> Step { cx.text("hello") }
+///
+/// let routes = Routes::new().get("/hello", chain(hello)).build()?;
+/// # Ok::<(), cutaway::RoutesRefused>(())
+/// ```
 #[allow(clippy::type_complexity)] // the type says what the chain knows
 pub fn chain<F, A, B, C, R, Index>(step: F) -> Chain<Nil, WritesOf<(A, B, C)>, WritesOf<(A, B, C)>>
 where
@@ -142,6 +165,15 @@ impl<Given, Available, Own> Chain<Given, Available, Own> {
 
     /// The next step. What it reads must have been written by then, and no earlier step may write
     /// what it writes.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # fn check(_: &mut Cx) {}
+    /// # fn hello(cx: &mut Cx) -> Step { cx.text("hello") }
+    /// let routes = Routes::new().get("/hello", chain(check).then(hello)).build()?;
+    /// assert_eq!(routes.routes()[0].steps_count(), 2);
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     #[allow(clippy::type_complexity)] // as above
     pub fn then<F, A, B, C, R, Index, ThisSlotAlreadyHasAWriter>(
         mut self,
@@ -162,6 +194,30 @@ impl<Given, Available, Own> Chain<Given, Available, Own> {
 
     /// The steps of a shared chain. What it expects must have been written by then; what it writes
     /// is there afterwards. Its class and deadline are its own affair and do not come along.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    ///
+    /// slot!(pub User: String);
+    /// slot!(pub Rights: u32);
+    ///
+    /// fn find_user(cx: &mut Cx<Writes<User>>) {
+    ///     cx.put(User, "ann".to_owned());
+    /// }
+    ///
+    /// fn find_rights(cx: &mut Cx<Reads<User>, Writes<Rights>>) {
+    ///     let rights = cx.get(User).len() as u32;
+    ///     cx.put(Rights, rights);
+    /// }
+    ///
+    /// fn show(cx: &mut Cx<Reads<Rights>>) -> Step {
+    ///     cx.json(cx.get(Rights))
+    /// }
+    ///
+    /// let rights = given::<User>().then(find_rights);
+    /// let showing = chain(find_user).include(&rights).then(show);
+    /// assert!(showing.reads().is_empty());
+    /// ```
     pub fn include<G, Theirs, TheirOwn, Index>(
         mut self,
         shared: &Chain<G, Theirs, TheirOwn>,
@@ -264,30 +320,81 @@ impl<Given, Available, Own> Chain<Given, Available, Own> {
     }
 
     /// The slots its steps write.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    ///
+    /// slot!(pub Name: String);
+    ///
+    /// fn name(cx: &mut Cx<Writes<Name>>) {
+    ///     cx.put(Name, "ann".to_owned());
+    /// }
+    ///
+    /// assert_eq!(chain(name).writes(), ["Name"]);
+    /// ```
     pub fn writes(&self) -> Vec<&'static str> {
         let slots = self.entries.iter().flat_map(|entry| &entry.writes);
         each_once(slots.map(|slot| slot.name).collect())
     }
 
     /// The resources its steps use, each once.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    ///
+    /// resource!(pub Blog: Sqlite);
+    /// slot!(pub Done: Executed);
+    ///
+    /// fn count(cx: &mut Cx<Writes<Done>, Uses<Blog>>) -> Step {
+    ///     cx.need(cx.on(Blog).exec("UPDATE visits SET count = count + 1").into(Done))
+    /// }
+    ///
+    /// assert_eq!(chain(count).uses(), ["Blog"]);
+    /// ```
     pub fn uses(&self) -> Vec<&'static str> {
         let resources = self.entries.iter().flat_map(|entry| &entry.uses);
         each_once(resources.map(|resource| resource.name).collect())
     }
 
-    /// The traffic class of its requests; [`STANDARD`](ClassId::STANDARD) unless it is said.
+    /// The traffic class of its requests. Unless it is said, [its routes](crate::Routes::class) say it;
+    /// else it is [`STANDARD`](ClassId::STANDARD).
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # fn hello(cx: &mut Cx) -> Step { cx.text("hello") }
+    /// let routes = Routes::new().get("/hello", chain(hello).class(Interactive)).build()?;
+    /// assert!(routes.listing().to_string().contains("class interactive, deadline 10 ms"));
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn class(mut self, class: ClassId) -> Self {
-        self.settings.class = class;
+        self.settings.class = Some(class);
         self
     }
 
-    /// How long a request may take; its class says so unless it is said here.
+    /// How long a request may take. Unless it is said, [its routes](crate::Routes::deadline) say it; else
+    /// its class does.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # fn hello(cx: &mut Cx) -> Step { cx.text("hello") }
+    /// let routes = Routes::new().get("/hello", chain(hello).deadline(50.millis())).build()?;
+    /// assert!(routes.listing().to_string().contains("class standard, deadline 50 ms"));
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn deadline(mut self, length: Duration) -> Self {
         self.settings.deadline = Deadline::After(length.into());
         self
     }
 
     /// A request may take as long as it likes.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # fn hello(cx: &mut Cx) -> Step { cx.text("hello") }
+    /// let routes = Routes::new().get("/hello", chain(hello).no_deadline()).build()?;
+    /// assert!(routes.listing().to_string().contains("no deadline"));
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn no_deadline(mut self) -> Self {
         self.settings.deadline = Deadline::Never;
         self
@@ -314,6 +421,14 @@ impl<Given, Available, Own> Chain<Given, Available, Own> {
 
     /// A request that takes longer is slow and its timeline is kept; half its deadline unless it is
     /// said.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # fn hello(cx: &mut Cx) -> Step { cx.text("hello") }
+    /// let greeting = chain(hello).deadline(2.secs()).slow_after(20.millis());
+    /// let routes = Routes::new().get("/hello", greeting).build()?;
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn slow_after(mut self, length: Duration) -> Self {
         self.settings.slow_after = Some(length.into());
         self
@@ -356,7 +471,7 @@ impl Entry {
         (A, B, C): Clauses,
     {
         let mut entry = Entry {
-            step: Arc::new(Erased::<F, (A, B, C), R>::new(step)),
+            step: Arc::new(Erased::<F, (A, B, C), R>(Arc::new(step), PhantomData)),
             name: std::any::type_name::<F>(),
             reads: Vec::new(),
             writes: Vec::new(),
@@ -367,48 +482,75 @@ impl Entry {
         <(A, B, C) as Clauses>::Uses::metas(&mut entry.uses);
         entry
     }
-}
 
-/// A step, or a continuation, that opens its own window on the frame.
-pub(crate) trait Run {
-    /// Runs it.
-    fn call(&self, frame: &Frame, access: &Access<'_>) -> Step;
-}
-
-/// A step that has a place in plans and is shared by shards.
-pub(crate) trait ErasedStep: Run + Send + Sync {
-    /// Its access in a plan.
-    fn access(&self, plan: &mut PlanBuilder, resources: Box<[u16]>) -> Access<'static>;
-}
-
-/// A function with the clauses `C`, whose type is forgotten behind [`Run`].
-pub(super) struct Erased<F, C, R>(F, PhantomData<fn() -> (C, R)>);
-
-impl<F, C, R> Erased<F, C, R> {
-    pub(super) fn new(function: F) -> Erased<F, C, R> {
-        Erased(function, PhantomData)
+    /// Whether it cannot run without the request's content.
+    pub(crate) fn takes_content(&self) -> bool {
+        self.uses.iter().any(ResourceMeta::is_body) || self.reads.iter().any(SlotMeta::is_body)
     }
 }
 
-impl<F, A, B, C, R> Run for Erased<F, (A, B, C), R>
+/// A step whose type is forgotten and that has no place yet.
+pub(crate) trait ErasedStep: Send + Sync {
+    /// The step with its access in a plan.
+    fn place(&self, plan: &mut PlanBuilder, resources: Box<[u16]>) -> Box<dyn Run + Send + Sync>;
+}
+
+struct Erased<F, C, R>(Arc<F>, PhantomData<fn() -> (C, R)>);
+
+impl<F, A, B, C, R> ErasedStep for Erased<F, (A, B, C), R>
 where
+    F: for<'a, 'r> Fn(&'a mut Cx<'r, A, B, C>) -> R + Send + Sync + 'static,
+    R: IntoStep + 'static,
+    (A, B, C): Clauses,
+{
+    fn place(&self, plan: &mut PlanBuilder, resources: Box<[u16]>) -> Box<dyn Run + Send + Sync> {
+        let access = plan.access::<(A, B, C)>(resources);
+        Box::new(Placed::<_, F, _, R>::new(Arc::clone(&self.0), access))
+    }
+}
+
+/// A step, or a continuation, in a plan: it opens its own window on the frame.
+pub(crate) trait Run {
+    /// Runs it.
+    fn call(&self, frame: &Frame) -> Step;
+
+    /// What it may reach there.
+    fn reach(&self) -> &Reach<'_>;
+}
+
+/// The function `F` with its access, whose types are forgotten behind [`Run`]; `P` holds it.
+pub(super) struct Placed<'r, P, F, C, R> {
+    function: P,
+    access: Access<'r, C>,
+    types: PhantomData<fn() -> (F, R)>,
+}
+
+impl<'r, P, F, C, R> Placed<'r, P, F, C, R> {
+    pub(super) fn new(function: P, access: Access<'r, C>) -> Placed<'r, P, F, C, R> {
+        Placed {
+            function,
+            access,
+            types: PhantomData,
+        }
+    }
+}
+
+impl<P, F, A, B, C, R> Run for Placed<'_, P, F, (A, B, C), R>
+where
+    P: Borrow<F>,
     F: for<'a, 'r> Fn(&'a mut Cx<'r, A, B, C>) -> R,
     R: IntoStep,
     (A, B, C): Clauses,
 {
     #[inline]
-    fn call(&self, frame: &Frame, access: &Access<'_>) -> Step {
-        frame.enter::<(A, B, C), Step>(access, |window| (self.0)(&mut Cx::new(window)).into_step())
+    fn call(&self, frame: &Frame) -> Step {
+        let function = self.function.borrow();
+        frame.enter(&self.access, |window| {
+            function(&mut Cx::new(window)).into_step()
+        })
     }
-}
 
-impl<F, A, B, C, R> ErasedStep for Erased<F, (A, B, C), R>
-where
-    F: for<'a, 'r> Fn(&'a mut Cx<'r, A, B, C>) -> R + Send + Sync,
-    R: IntoStep,
-    (A, B, C): Clauses,
-{
-    fn access(&self, plan: &mut PlanBuilder, resources: Box<[u16]>) -> Access<'static> {
-        plan.access::<(A, B, C)>(resources)
+    fn reach(&self) -> &Reach<'_> {
+        self.access.reach()
     }
 }

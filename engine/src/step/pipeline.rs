@@ -3,15 +3,14 @@
 mod layout;
 mod usage;
 
-use std::sync::Arc;
-
 use cutaway_scheduler::{ClassId, ClassTable, Nanos};
 
-use super::chain::{Deadline, ErasedStep, Settings};
-use super::decision::{Decision, Failure};
+use super::chain::{Deadline, Run, Settings};
+use super::decision::Decision;
+use super::failure::Failure;
 use super::need::EFFECTS_PER_NEED_MAX;
 use super::panic::{Panic, caught};
-use crate::ctx::{Access, BodyFormat, Context, Frame, Marks, NeedFault, Plan, SlotMeta};
+use crate::ctx::{BodyFormat, Context, Fill, Frame, Marks, NeedFault, Plan, SlotMeta};
 use crate::effect::{EffectResult, ResourceMeta};
 use crate::http::Method;
 use crate::response::Renderer;
@@ -59,19 +58,15 @@ const _: () = {
 };
 
 struct PlacedStep {
-    step: Arc<dyn ErasedStep>,
-    access: Access<'static>,
-    extracts: Box<[PlacedExtract]>,
+    step: Box<dyn Run + Send + Sync>,
+    /// The bits of the slots it writes.
+    slots_to_write: u64,
+    extracts: Box<[Box<dyn Fill>]>,
     name: &'static str,
     reads: Box<[SlotMeta]>,
     writes: Box<[SlotMeta]>,
     uses: Box<[ResourceMeta]>,
     usage: Usage,
-}
-
-struct PlacedExtract {
-    access: Access<'static>,
-    run: fn(&Frame, &Access<'_>) -> Result<(), Failure>,
 }
 
 /// What a run of steps came to.
@@ -137,46 +132,126 @@ impl StepObserver for Unobserved {
 
 impl Route {
     /// The method it answers.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # slot!(pub Id: i64 = path "id");
+    /// # fn show(cx: &mut Cx<Reads<Id>>) -> Step { cx.json(cx.get(Id)) }
+    /// let routes = Routes::new().get("/posts/{id}", chain(show)).build()?;
+    /// let route = &routes.routes()[0];
+    /// assert_eq!(route.method().name(), "GET");
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn method(&self) -> Method {
         self.method
     }
 
     /// Its pattern, as it was written.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # slot!(pub Id: i64 = path "id");
+    /// # fn show(cx: &mut Cx<Reads<Id>>) -> Step { cx.json(cx.get(Id)) }
+    /// let routes = Routes::new().get("/posts/{id}", chain(show)).build()?;
+    /// let route = &routes.routes()[0];
+    /// assert_eq!(route.pattern(), "/posts/{id}");
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn pattern(&self) -> &'static str {
         self.pattern
     }
 
     /// The names of the pattern's parameters, in order.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # slot!(pub Id: i64 = path "id");
+    /// # fn show(cx: &mut Cx<Reads<Id>>) -> Step { cx.json(cx.get(Id)) }
+    /// let routes = Routes::new().get("/posts/{id}", chain(show)).build()?;
+    /// let route = &routes.routes()[0];
+    /// assert_eq!(route.params(), ["id"]);
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn params(&self) -> &[&'static str] {
         &self.params
     }
 
     /// Its traffic class.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # slot!(pub Id: i64 = path "id");
+    /// # fn show(cx: &mut Cx<Reads<Id>>) -> Step { cx.json(cx.get(Id)) }
+    /// let routes = Routes::new().get("/posts/{id}", chain(show)).build()?;
+    /// let route = &routes.routes()[0];
+    /// assert_eq!(route.class(), Standard);
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn class(&self) -> ClassId {
-        self.settings.class
+        self.settings.class.unwrap_or_default()
     }
 
     /// How long a request may take; none where it may take for ever.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # slot!(pub Id: i64 = path "id");
+    /// # fn show(cx: &mut Cx<Reads<Id>>) -> Step { cx.json(cx.get(Id)) }
+    /// let routes = Routes::new().get("/posts/{id}", chain(show)).build()?;
+    /// let route = &routes.routes()[0];
+    /// assert_eq!(route.deadline(routes.classes()), Some(100.millis().into()));
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn deadline(&self, classes: &ClassTable) -> Option<Nanos> {
         match self.settings.deadline {
-            Deadline::OfClass => Some(classes.class(self.settings.class).deadline),
+            Deadline::OfClass => Some(classes.class(self.class()).deadline),
             Deadline::After(length) => Some(length),
             Deadline::Never => None,
         }
     }
 
     /// Whether the deadline is that of its class, so that its requests queue in order.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # slot!(pub Id: i64 = path "id");
+    /// # fn show(cx: &mut Cx<Reads<Id>>) -> Step { cx.json(cx.get(Id)) }
+    /// let routes = Routes::new().get("/posts/{id}", chain(show)).build()?;
+    /// let route = &routes.routes()[0];
+    /// assert!(route.has_class_deadline());
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn has_class_deadline(&self) -> bool {
         self.settings.deadline == Deadline::OfClass
     }
 
     /// From when on a request is slow: what was said, else half its deadline, else never.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # slot!(pub Id: i64 = path "id");
+    /// # fn show(cx: &mut Cx<Reads<Id>>) -> Step { cx.json(cx.get(Id)) }
+    /// let routes = Routes::new().get("/posts/{id}", chain(show)).build()?;
+    /// let route = &routes.routes()[0];
+    /// assert_eq!(route.slow_after(routes.classes()), Some(50.millis().into()));
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn slow_after(&self, classes: &ClassTable) -> Option<Nanos> {
         let half = |length: Nanos| Nanos(length.as_u64() / 2);
         (self.settings.slow_after).or_else(|| self.deadline(classes).map(half))
     }
 
     /// What becomes of a request's content.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # slot!(pub Id: i64 = path "id");
+    /// # fn show(cx: &mut Cx<Reads<Id>>) -> Step { cx.json(cx.get(Id)) }
+    /// let routes = Routes::new().get("/posts/{id}", chain(show)).build()?;
+    /// let route = &routes.routes()[0];
+    /// assert_eq!(route.body_mode(), cutaway::step::BodyMode::None);
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn body_mode(&self) -> BodyMode {
         match self.body {
             BodyUse::None => BodyMode::None,
@@ -186,6 +261,16 @@ impl Route {
     }
 
     /// What its slots take the content as; none where it has no slot of it.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # slot!(pub Id: i64 = path "id");
+    /// # fn show(cx: &mut Cx<Reads<Id>>) -> Step { cx.json(cx.get(Id)) }
+    /// let routes = Routes::new().get("/posts/{id}", chain(show)).build()?;
+    /// let route = &routes.routes()[0];
+    /// assert!(route.body_format().is_none());
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn body_format(&self) -> Option<BodyFormat> {
         match self.body {
             BodyUse::None | BodyUse::Streamed => None,
@@ -194,21 +279,62 @@ impl Route {
     }
 
     /// The largest content of a request; none where the engine's limit says so.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # slot!(pub Id: i64 = path "id");
+    /// # fn show(cx: &mut Cx<Reads<Id>>) -> Step { cx.json(cx.get(Id)) }
+    /// let routes = Routes::new().get("/posts/{id}", chain(show)).build()?;
+    /// let route = &routes.routes()[0];
+    /// assert_eq!(route.body_bytes_max(), None);
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn body_bytes_max(&self) -> Option<u64> {
         self.settings.body_bytes_max
     }
 
     /// How many steps it has.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # slot!(pub Id: i64 = path "id");
+    /// # fn show(cx: &mut Cx<Reads<Id>>) -> Step { cx.json(cx.get(Id)) }
+    /// let routes = Routes::new().get("/posts/{id}", chain(show)).build()?;
+    /// let route = &routes.routes()[0];
+    /// assert_eq!(route.steps_count(), 1);
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn steps_count(&self) -> usize {
         self.steps.len()
     }
 
     /// The name of a step: its path. Empty where there is no such step.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # slot!(pub Id: i64 = path "id");
+    /// # fn show(cx: &mut Cx<Reads<Id>>) -> Step { cx.json(cx.get(Id)) }
+    /// let routes = Routes::new().get("/posts/{id}", chain(show)).build()?;
+    /// let route = &routes.routes()[0];
+    /// assert!(route.step_name(0).ends_with("show"));
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn step_name(&self, step: u16) -> &'static str {
         (self.steps.get(usize::from(step))).map_or("", |step| step.name)
     }
 
     /// What a step reads, writes and uses, by name.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # slot!(pub Id: i64 = path "id");
+    /// # fn show(cx: &mut Cx<Reads<Id>>) -> Step { cx.json(cx.get(Id)) }
+    /// let routes = Routes::new().get("/posts/{id}", chain(show)).build()?;
+    /// let route = &routes.routes()[0];
+    /// let step = route.contract(0).unwrap();
+    /// assert_eq!(step.reads().collect::<Vec<_>>(), ["Id"]);
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn contract(&self, step: u16) -> Option<Contract<'_>> {
         self.steps.get(usize::from(step)).map(Contract)
     }
@@ -234,7 +360,7 @@ impl Route {
         at: &mut u16,
         observer: &mut O,
     ) -> Result<Stop, Failure> {
-        while let Some(step) = self.steps.get(usize::from(*at)) {
+        for step in self.steps.get(usize::from(*at)..).unwrap_or_default() {
             observer.step_start(*at);
             let decided = self.run_step(step, frame);
             if let Some(stop) = end_step(decided, at, observer)? {
@@ -247,13 +373,13 @@ impl Route {
     #[inline]
     fn run_step(&self, step: &PlacedStep, frame: &Frame) -> Result<Decision, Failure> {
         for extract in &step.extracts {
-            (extract.run)(frame, &extract.access)?;
+            extract.fill(frame)?;
         }
         // What the extractors have touched is not the step's own doing.
         frame.touched().take();
-        let decision = step.step.call(frame, &step.access)?;
+        let decision = step.step.call(frame)?;
         step.usage.note(frame.touched().take());
-        self.keeps_contract(step.name, step.access.writes(), frame, decision)
+        self.keeps_contract(step.name, step.slots_to_write, frame, decision)
     }
 
     /// The decision of a step, or of a continuation in its place, unless it breaks what the step's
@@ -267,11 +393,12 @@ impl Route {
         decision: Decision,
     ) -> Result<Decision, Failure> {
         let is_kept = match decision {
-            Decision::Continue => frame.holds(writes),
+            Decision::Continue => frame.holds(writes) && frame.marks() == Marks::of_needs(0),
             // An answer ends the request, and effects fill their slots later.
-            Decision::Done | Decision::Need => true,
+            Decision::Done => frame.marks() == Marks::of_needs(0),
+            Decision::Need => frame.marks() == Marks::of_needs(1),
         };
-        if is_kept && frame.marks() == Marks::of_needs(u8::from(decision == Decision::Need)) {
+        if is_kept {
             Ok(decision)
         } else {
             Err(self.broken(name, writes, frame, decision))
@@ -290,7 +417,7 @@ impl Route {
         if let Some(bit) = frame.marks().put_twice() {
             return Err(self.put_twice(step.name, bit));
         }
-        let writes = step.access.writes();
+        let writes = step.slots_to_write;
         let Some(continuation) = frame.take_need().and_then(|need| need.continuation) else {
             if !frame.holds(writes) {
                 return Err(self.not_put(step.name, writes, frame));
@@ -322,7 +449,7 @@ impl Route {
         if let Some(bit) = marks.put_twice() {
             return self.put_twice(name, bit);
         }
-        let words = match (decision, marks.needs_count, marks.need_fault) {
+        let words = match (decision, marks.needs_count(), marks.need_fault()) {
             (Decision::Need, 0, _) => format_args!("decided Need without an effect"),
             (Decision::Need, 1, Some(NeedFault::TooMany)) => {
                 format_args!("asked for more than {EFFECTS_PER_NEED_MAX} effects at once")
@@ -368,6 +495,12 @@ pub enum Declared {
 
 impl Declared {
     /// The clause of the step's signature.
+    ///
+    /// ```
+    /// use cutaway::step::Declared;
+    ///
+    /// assert_eq!(Declared::ToRead.clause(), "Reads");
+    /// ```
     pub fn clause(self) -> &'static str {
         match self {
             Declared::ToRead => "Reads",
@@ -382,16 +515,73 @@ pub struct Contract<'p>(&'p PlacedStep);
 
 impl<'p> Contract<'p> {
     /// The step's name.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # resource!(pub Blog: Sqlite);
+    /// # slot!(pub Id: i64 = path "id");
+    /// # slot!(pub Post: (i64,));
+    /// fn load(cx: &mut Cx<Reads<Id>, Writes<Post>, Uses<Blog>>) -> Step {
+    ///     let id = *cx.get(Id);
+    ///     cx.need(cx.on(Blog).query_one("SELECT id FROM posts WHERE id = ?1").bind(id).into(Post))
+    /// }
+    ///
+    /// let routes = Routes::new()
+    ///     .resource(Blog, Sqlite::open("blog.db"))
+    ///     .get("/posts/{id}", chain(load))
+    ///     .build()?;
+    /// let step = routes.routes()[0].contract(0).unwrap();
+    /// assert!(step.name().ends_with("load"));
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn name(self) -> &'static str {
         self.0.name
     }
 
     /// The slots it reads.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # resource!(pub Blog: Sqlite);
+    /// # slot!(pub Id: i64 = path "id");
+    /// # slot!(pub Post: (i64,));
+    /// fn load(cx: &mut Cx<Reads<Id>, Writes<Post>, Uses<Blog>>) -> Step {
+    ///     let id = *cx.get(Id);
+    ///     cx.need(cx.on(Blog).query_one("SELECT id FROM posts WHERE id = ?1").bind(id).into(Post))
+    /// }
+    ///
+    /// let routes = Routes::new()
+    ///     .resource(Blog, Sqlite::open("blog.db"))
+    ///     .get("/posts/{id}", chain(load))
+    ///     .build()?;
+    /// let step = routes.routes()[0].contract(0).unwrap();
+    /// assert_eq!(step.reads().collect::<Vec<_>>(), ["Id"]);
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn reads(self) -> impl Iterator<Item = &'static str> + 'p {
         self.0.reads.iter().map(|slot| slot.name)
     }
 
     /// The slots it writes.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # resource!(pub Blog: Sqlite);
+    /// # slot!(pub Id: i64 = path "id");
+    /// # slot!(pub Post: (i64,));
+    /// fn load(cx: &mut Cx<Reads<Id>, Writes<Post>, Uses<Blog>>) -> Step {
+    ///     let id = *cx.get(Id);
+    ///     cx.need(cx.on(Blog).query_one("SELECT id FROM posts WHERE id = ?1").bind(id).into(Post))
+    /// }
+    ///
+    /// let routes = Routes::new()
+    ///     .resource(Blog, Sqlite::open("blog.db"))
+    ///     .get("/posts/{id}", chain(load))
+    ///     .build()?;
+    /// let step = routes.routes()[0].contract(0).unwrap();
+    /// assert_eq!(step.writes().collect::<Vec<_>>(), ["Post"]);
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn writes(self) -> impl Iterator<Item = &'static str> + 'p {
         self.0.writes.iter().map(|slot| slot.name)
     }
@@ -410,19 +600,38 @@ impl<'p> Contract<'p> {
         let PlacedStep {
             reads,
             writes,
-            access,
+            step,
             usage,
             ..
         } = self.0;
         let slots = (reads.iter().map(|slot| (Declared::ToRead, slot)))
             .chain(writes.iter().map(|slot| (Declared::ToWrite, slot)));
         let touched = usage.touched().unwrap_or(u64::MAX);
-        (slots.zip(access.slots()))
+        (slots.zip(step.reach().slots()))
             .filter(move |(_, bit)| touched & bit == 0)
             .map(|(slot, _)| slot)
     }
 
     /// The resources it uses.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # resource!(pub Blog: Sqlite);
+    /// # slot!(pub Id: i64 = path "id");
+    /// # slot!(pub Post: (i64,));
+    /// fn load(cx: &mut Cx<Reads<Id>, Writes<Post>, Uses<Blog>>) -> Step {
+    ///     let id = *cx.get(Id);
+    ///     cx.need(cx.on(Blog).query_one("SELECT id FROM posts WHERE id = ?1").bind(id).into(Post))
+    /// }
+    ///
+    /// let routes = Routes::new()
+    ///     .resource(Blog, Sqlite::open("blog.db"))
+    ///     .get("/posts/{id}", chain(load))
+    ///     .build()?;
+    /// let step = routes.routes()[0].contract(0).unwrap();
+    /// assert_eq!(step.uses().collect::<Vec<_>>(), ["Blog"]);
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn uses(self) -> impl Iterator<Item = &'static str> + 'p {
         self.0.uses.iter().map(|resource| resource.name)
     }
@@ -473,7 +682,7 @@ impl Context {
     pub fn run<O: StepObserver>(&mut self, route: &Route, observer: &mut O) -> Outcome {
         self.frame.assert_plan(route.plan());
         assert!(
-            self.frame.marks().needs_count == 0,
+            self.frame.marks().needs_count() == 0,
             "a request that waits is resumed"
         );
         let (frame, at) = (&self.frame, &mut self.at);
@@ -497,7 +706,7 @@ impl Context {
     ) -> Outcome {
         self.frame.assert_plan(route.plan());
         assert!(
-            self.frame.marks().needs_count > 0,
+            self.frame.marks().needs_count() > 0,
             "a request that does not wait is run"
         );
         let frame = &mut self.frame;

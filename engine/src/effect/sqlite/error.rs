@@ -5,19 +5,33 @@ use std::fmt;
 use libsqlite3_sys as ffi;
 
 use super::effects::Refused;
-use crate::effect::decode::Undecoded;
+use crate::effect::record::EffectRecord;
 use crate::effect::row::TooLarge;
 use crate::step::{Fail, Failure};
 
 /// A statement that failed.
 ///
 /// Holds its message inline, so that failing allocates nothing.
+///
+/// ```
+/// use cutaway::effect::sqlite::{SqlError, SqlErrorKind};
+///
+/// /// Whether somebody should look at the machine.
+/// fn is_grave(error: &SqlError) -> bool {
+///     if error.kind == SqlErrorKind::Storage {
+///         eprintln!("SQLite {}: {}", error.code(), error.message());
+///     }
+///     error.kind == SqlErrorKind::Storage
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SqlError {
     /// What to conclude from it.
     pub kind: SqlErrorKind,
     /// SQLite's extended result code; 0 where SQLite did not fail.
     pub extended_code: i32,
+    /// Which of the job's statements it was, from 0.
+    pub statement: u8,
     message: Message,
 }
 
@@ -84,6 +98,7 @@ impl SqlError {
         SqlError {
             kind,
             extended_code: 0,
+            statement: 0,
             message: Message::cut(message.as_bytes()),
         }
     }
@@ -93,12 +108,19 @@ impl SqlError {
         SqlError {
             kind: kind(extended_code),
             extended_code,
+            statement: 0,
             message: Message::cut(message),
         }
     }
 
-    /// What it means for the request in which it leaves that slot empty.
-    pub(crate) fn failure(&self, slot: &'static str) -> Failure {
+    /// As the error of the job's statement with this index.
+    pub(super) fn at(self, statement: usize) -> SqlError {
+        let statement = u8::try_from(statement).expect("a job has at most 16 statements");
+        SqlError { statement, ..self }
+    }
+
+    /// What it means for the request that has asked for this.
+    pub(crate) fn failure(&self, effect: &EffectRecord<'_>) -> Failure {
         let refused = |kind| Failure::new(kind, "constraint", self.broken_constraint());
         match self.kind {
             SqlErrorKind::Constraint(
@@ -107,8 +129,8 @@ impl SqlError {
             SqlErrorKind::Constraint(Constraint::Check | Constraint::NotNull) => {
                 refused(Fail::Unprocessable)
             }
-            SqlErrorKind::NoRow => Undecoded::NoRow.into_failure(slot),
-            SqlErrorKind::Deadline => Failure::new(Fail::Timeout, "effect", ""),
+            SqlErrorKind::NoRow => effect.missing_row(self.statement.into()),
+            SqlErrorKind::Deadline => Failure::new(Fail::Timeout, "effect", effect.slot),
             SqlErrorKind::Busy => Failure::new(Fail::Unavailable, "database", "busy"),
             _ => Failure::error("effect", self),
         }

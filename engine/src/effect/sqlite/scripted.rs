@@ -57,6 +57,21 @@ type Played = dyn FnMut(&ScriptedStatement<'_>) -> ScriptedAnswer;
 
 impl Script {
     /// A script that asks this function.
+    ///
+    /// ```
+    /// use std::cell::Cell;
+    /// use std::rc::Rc;
+    ///
+    /// use cutaway::effect::sqlite::scripted::{Script, ScriptedAnswer};
+    ///
+    /// let asked_count = Rc::new(Cell::new(0));
+    /// let count = Rc::clone(&asked_count);
+    /// let script = Script::new(move |_| {
+    ///     count.set(count.get() + 1);
+    ///     ScriptedAnswer::row((count.get(),))
+    /// });
+    /// # let _ = script;
+    /// ```
     pub fn new(answer: impl FnMut(&ScriptedStatement<'_>) -> ScriptedAnswer + 'static) -> Script {
         Script(Rc::new(RefCell::new(answer)))
     }
@@ -73,6 +88,17 @@ impl fmt::Debug for Script {
 }
 
 /// A statement that a script is asked about.
+///
+/// ```
+/// use cutaway::effect::SqlValue;
+/// use cutaway::effect::sqlite::scripted::{Script, ScriptedAnswer};
+///
+/// let script = Script::new(|statement| match statement.params {
+///     [SqlValue::Int(id)] if statement.sql.starts_with("SELECT") => ScriptedAnswer::row((*id,)),
+///     _ => ScriptedAnswer::none(),
+/// });
+/// # let _ = script;
+/// ```
 #[derive(Debug)]
 pub struct ScriptedStatement<'j> {
     /// The name of the database's resource.
@@ -169,7 +195,8 @@ impl ScriptedWorker {
             });
             self.spend(answer.delay, job.deadline)?;
             let is_last = index + 1 == count;
-            self.take(&answer, job.mode, statement, is_last, result)?;
+            self.take(&answer, job.mode, statement, is_last, result)
+                .map_err(|error| error.at(index))?;
         }
         Ok(())
     }
