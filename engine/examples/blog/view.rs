@@ -87,10 +87,8 @@ pub fn post(post: &PostRow<'_>, comments: &Page<'_, CommentRow<'_>>, form: &Form
             ol.comments {
                 @for comment in comments.entries.iter().rev() {
                     li id={ "comment-" (comment.id) } {
-                        p.quiet.byline {
-                            (written(comment.author, comment.created_at, comment.updated_at))
-                            a href={ (at) "/comments/" (comment.id) } { "Edit" }
-                        }
+                        p.quiet.byline { (written(comment.author, comment.created_at, comment.updated_at)) }
+                        a.quiet href={ (at) "/comments/" (comment.id) } { "Edit" }
                         div.text dir="auto" { (comment.content) }
                     }
                 }
@@ -151,7 +149,7 @@ pub fn failure(failed: &Problem<'_>) -> Markup {
         405 => "That cannot be done with this page.",
         413 => "That is more than fits.",
         503 | 504 => "There is too much going on. Please try again in a moment.",
-        400..500 => "This cannot be done with what was sent.",
+        _ if status.code() < 500 => "This cannot be done with what was sent.",
         _ => "Something went wrong. It was not your fault.",
     };
     let content = html! {
