@@ -211,7 +211,17 @@ impl<'r, A, B, C> Cx<'r, A, B, C> {
     /// }
     /// # assert_eq!(cutaway::testing::get("/").run(created).response().status(), Status::CREATED);
     /// ```
+    ///
+    /// # Panics
+    /// It is a 1xx, which is no response yet: the client would take the answer to its next request for
+    /// the one to this. The request is answered with a 500 then.
     pub fn status(&mut self, status: Status) -> &mut Self {
+        // https://www.rfc-editor.org/rfc/rfc9110#section-15.2
+        assert!(
+            status >= Status::OK,
+            "a {} is no response to a request",
+            status.code()
+        );
         self.window.output().status = Some(status);
         self
     }

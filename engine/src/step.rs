@@ -6,12 +6,14 @@
 
 mod chain;
 mod decision;
+mod failure;
 pub mod need;
 mod panic;
 mod pipeline;
 
 pub use chain::{Chain, Shared, chain, given};
-pub use decision::{Cause, Continue, Decision, Done, Fail, Failure, IntoStep, OrFail, Step, fail};
+pub use decision::{Continue, Decision, Done, Fail, IntoStep, OrFail, Step, fail};
+pub use failure::{Cause, Failure};
 pub use need::{NeedRecord, Order, all, all_required, any, first};
 pub use pipeline::{
     BodyMode, Contract, Declared, Go, Outcome, Route, RouteRefusal, StepEnd, StepObserver,

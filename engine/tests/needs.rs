@@ -575,7 +575,7 @@ fn all_of_several() {
     let record = world.check("/required", INTERNAL);
     assert_eq!(effects(&record), "s0 b0 q0 b1 q1 | f0 l1 >");
     // The second waits behind the first for longer than it may take.
-    let record = world.check_problem("/impatient", 504, "effect");
+    let record = world.check_problem("/impatient", 504, "effect Second");
     assert_eq!(effects(&record), "s0 b0 q0 b1 q1 | l1 l0 >");
     let record = world.check("/all-required", "200 [1,null]");
     assert_eq!(effects(&record), "s0 b0 q0 b1 q1 | f0 l1 > s1");
@@ -664,7 +664,7 @@ fn timers() {
     let mut world = World::new(Limits::default());
     let record = world.check("/timer", "200 true");
     assert_eq!(effects(&record), "s0 b0 | c0 > s1");
-    world.check_problem("/timer/late", 504, "effect");
+    world.check_problem("/timer/late", 504, "effect Waited");
     let record = world.check("/paced", "200 1");
     assert_eq!(effects(&record), "s0 b0 b1 q1 | f1 c0 > s1");
     assert!(record.total_ns() >= 20_000_000);

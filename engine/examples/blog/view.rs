@@ -149,7 +149,7 @@ pub fn failure(failed: &Problem<'_>) -> Markup {
         405 => "That cannot be done with this page.",
         413 => "That is more than fits.",
         503 | 504 => "There is too much going on. Please try again in a moment.",
-        _ if status.code() < 500 => "This cannot be done with what was sent.",
+        code if code < 500 => "This cannot be done with what was sent.",
         _ => "Something went wrong. It was not your fault.",
     };
     let content = html! {

@@ -10,7 +10,7 @@ use bumpalo::collections::Vec as ArenaVec;
 use cutaway_scheduler::Nanos;
 
 pub use transaction::{InTransaction, MayGoOn, Transaction};
-pub use value::SqlValue;
+pub use value::{Bind, SqlValue};
 
 use super::ask::{Ask, Effect};
 use super::decode::{Changes, Decode, Many, One, OneOrNone};
@@ -293,8 +293,12 @@ impl<'r, Q, K> Query<'r, Q, K> {
     /// }
     /// # assert_eq!(cutaway::testing::get("/").put(Id, 7).run(ask).decision(), Ok(Decision::Need));
     /// ```
-    pub fn bind(mut self, value: impl Into<SqlValue<'r>>) -> Self {
-        self.params.push(value.into());
+    pub fn bind(mut self, value: impl Bind<'r>) -> Self {
+        if self.params.capacity() == 0 {
+            // What the first push would take, without the question how much that is.
+            self.params = ArenaVec::with_capacity_in(PARAMS_ROOM, self.params.bump());
+        }
+        self.params.push(value.into_value());
         self
     }
 
@@ -429,21 +433,33 @@ impl<'r, Q, K> Query<'r, Q, K> {
         }
     }
 
-    /// The statements up to and with the one being built.
-    fn into_list(self) -> ArenaVec<'r, SqlStatement<'r>> {
-        let mut list = self.earlier;
-        if list.is_empty() {
-            // Most effects are one statement.
-            list.reserve_exact(1);
-        }
-        list.push(SqlStatement {
+    /// The earlier statements, and the one that was being built.
+    fn into_parts(self) -> (ArenaVec<'r, SqlStatement<'r>>, SqlStatement<'r>) {
+        let last = SqlStatement {
             sql: self.sql,
             params: self.params.into_bump_slice(),
             rows_max: self.rows_max,
             expects_row: self.expects_row,
             wanted: self.wanted,
-        });
+        };
+        (self.earlier, last)
+    }
+
+    /// The statements up to and with the one being built.
+    fn into_list(self) -> ArenaVec<'r, SqlStatement<'r>> {
+        let (mut list, last) = self.into_parts();
+        list.push(last);
         list
+    }
+
+    fn into_statements(self) -> &'r [SqlStatement<'r>] {
+        let (mut list, last) = self.into_parts();
+        if list.is_empty() {
+            // Most effects are one statement, which needs no list that grows.
+            return list.bump().alloc([last]);
+        }
+        list.push(last);
+        list.into_bump_slice()
     }
 }
 
@@ -475,7 +491,7 @@ impl<'r, Q: Shape, K> Ask<'r> for Query<'r, Q, K> {
         let (resource, mode, timeout) = (self.resource, self.mode, self.timeout);
         let operation = Operation::Sqlite {
             mode,
-            statements: self.into_list().into_bump_slice(),
+            statements: self.into_statements(),
         };
         EffectRecord {
             timeout,
@@ -483,3 +499,6 @@ impl<'r, Q: Shape, K> Ask<'r> for Query<'r, Q, K> {
         }
     }
 }
+
+/// Room for so many values of a statement before their list grows.
+const PARAMS_ROOM: usize = 4;

@@ -126,7 +126,7 @@ impl<A, B, C> Cx<'_, A, B, C> {
 #[diagnostic::on_unimplemented(
     message = "a step cannot need `{Self}`",
     label = "not an effect with a slot",
-    note = "an effect has its slot by `.into(Slot)`; several stand in a tuple or in `all((a, b))`",
+    note = "an effect has its slot by `.into(Slot)`; two to eight stand in a tuple or in `all((a, b))`",
     note = "a list and a race have one slot: `all([a, b]).into(Slot)`, `first([a, b]).into(Slot)`"
 )]
 pub trait IntoNeed<'r, C: Clauses, Index> {
@@ -137,7 +137,7 @@ pub trait IntoNeed<'r, C: Clauses, Index> {
 /// What may stand among several effects: an effect with its slot, or a timer.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot stand among several effects",
-    label = "not an effect with a slot",
+    label = "not a single effect with its slot",
     note = "an effect has its slot by `.into(Slot)`; a race, a list and a continuation stand alone in `cx.need`"
 )]
 pub trait Part<'r, C: Clauses, Index> {

@@ -20,8 +20,8 @@ use crate::response::problem;
 use crate::route::table::param_names;
 use crate::route::{Found, TableBuilder};
 use crate::step::{
-    Chain, ChainSettings, Entry, Go, IntoStep, NeedRecord, Outcome, Route, RouteParts, StepEnd,
-    StepObserver,
+    Chain, ChainSettings, Entry, Failure, Go, IntoStep, NeedRecord, Outcome, Route, RouteParts,
+    StepEnd, StepObserver,
 };
 use head::Head;
 use play::{Content, Play, Played};
@@ -453,8 +453,9 @@ impl Test {
     /// ```
     ///
     /// # Bounds
-    /// None: a chain's class, its deadline and the bound of its content are kept by its shard, and so
-    /// by an [`App`](super::App).
+    /// A request asks for effects no more often than the default
+    /// [limits](crate::limits::Limits::needs_per_request_max) have it. A chain's class, its deadline and
+    /// the bound of its content are kept by its shard, and so by an [`App`](super::App).
     ///
     /// # Panics
     /// A slot that the chain expects was not put, or one was put that it does not read; the chain is
@@ -509,14 +510,20 @@ impl Test {
             bytes: self.body,
         };
         let mut play = Play::new(&resources, &script, content);
-        let mut needs_left = Limits::default().needs_per_request_max;
+        let needs_max = Limits::default().needs_per_request_max;
+        let mut needs_count = 0;
         while outcome == Outcome::Need
             && let Some(need) = context.need()
             // Time passes for a whole chain, and its content is there, without a script.
             && (has_answers || go == Go::On && !asks_a_database(&need))
-            && needs_left > 0
         {
-            needs_left -= 1;
+            needs_count += 1;
+            if needs_count > needs_max {
+                // What goes round in circles would do so for ever.
+                let step = route.step_name(context.step());
+                outcome = context.fail(&route, Failure::needs_too_often(step, needs_max));
+                break;
+            }
             match play.play(&need, route.step_name(context.step())) {
                 Played::Results(results) => {
                     outcome = context.resume(&route, results, &mut observer);

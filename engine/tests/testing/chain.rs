@@ -320,3 +320,26 @@ fn nobody_is_told_of_a_response_that_was_not_made() {
         }
     }
 }
+
+#[test]
+fn what_goes_round_in_circles_ends() {
+    fn circles(cx: &mut Cx) -> Step {
+        cx.need(cx.timer(Duration::ZERO).then(circles))
+    }
+    let tested = testing::get("/").run_chain(chain(circles));
+    let failure = tested.failure().unwrap();
+    assert_eq!(failure.key(), "asked for effects more than 1000 times");
+}
+
+#[test]
+fn a_timer_needs_nobody_to_answer_it() {
+    fn waits(cx: &mut Cx<Writes<Waited>>) -> Step {
+        cx.need(cx.timer(20.millis()).into(Waited))
+    }
+    fn shows(cx: &mut Cx<Reads<Waited>>) -> Step {
+        let length = cx.get(Waited).length();
+        cx.json(&length.as_millis())
+    }
+    let tested = testing::get("/").run_chain(chain(waits).then(shows));
+    assert_eq!(tested.text(), "20");
+}

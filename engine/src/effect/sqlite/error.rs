@@ -130,7 +130,7 @@ impl SqlError {
                 refused(Fail::Unprocessable)
             }
             SqlErrorKind::NoRow => effect.missing_row(self.statement.into()),
-            SqlErrorKind::Deadline => Failure::new(Fail::Timeout, "effect", ""),
+            SqlErrorKind::Deadline => Failure::new(Fail::Timeout, "effect", effect.slot),
             SqlErrorKind::Busy => Failure::new(Fail::Unavailable, "database", "busy"),
             _ => Failure::error("effect", self),
         }

@@ -88,6 +88,17 @@ impl fmt::Debug for Script {
 }
 
 /// A statement that a script is asked about.
+///
+/// ```
+/// use cutaway::effect::SqlValue;
+/// use cutaway::effect::sqlite::scripted::{Script, ScriptedAnswer};
+///
+/// let script = Script::new(|statement| match statement.params {
+///     [SqlValue::Int(id)] if statement.sql.starts_with("SELECT") => ScriptedAnswer::row((*id,)),
+///     _ => ScriptedAnswer::none(),
+/// });
+/// # let _ = script;
+/// ```
 #[derive(Debug)]
 pub struct ScriptedStatement<'j> {
     /// The name of the database's resource.

@@ -318,6 +318,23 @@ fn a_panic_is_its_own_jobs_only() {
     });
 }
 
+/// One that waited for its turn and then panicked has not ended before it began.
+#[test]
+fn a_panic_comes_after_the_start_of_its_job() {
+    let mut stage = Stage::new(|statement| match statement.sql {
+        INSERT => panic!("as the test wants it"),
+        _ => ScriptedAnswer::changed(1).after(std::time::Duration::from_millis(3)),
+    });
+    stage.start(SqlMode::Write, &[statement(SELECT, &[], 1)], Nanos::NEVER);
+    stage.start(SqlMode::Write, &[statement(INSERT, &[], 1)], Nanos::NEVER);
+    silenced(|| {
+        assert_eq!(stage.wait().result.map(drop), Ok(()));
+        let finished = stage.wait();
+        assert!(finished.started_at >= Nanos::from_millis(3));
+        assert_eq!(finished.finished_at, finished.started_at);
+    });
+}
+
 #[test]
 fn what_is_cancelled_while_it_runs_comes_back_then() {
     for answer in [ScriptedAnswer::never, || {
