@@ -139,6 +139,10 @@ fn take_again(cx: &mut Cx<Writes<Again>, Uses<Body>>) -> Step {
     cx.need(cx.body().bytes().into(Again))
 }
 
+fn race_for_it(cx: &mut Cx<Writes<Raw>, Uses<Body>>) -> Step {
+    cx.need(first([cx.body().bytes(), cx.body().bytes()]).into(Raw))
+}
+
 fn take_hastily(cx: &mut Cx<Writes<Raw>, Uses<Body>>) -> Step {
     cx.need(cx.body().bytes().timeout(10.millis()).into(Raw))
 }
@@ -183,6 +187,10 @@ fn routes(scratch: &Scratch) -> BuiltRoutes {
                 .then(take_again)
                 .then(show_bytes)
                 .deadline(patient),
+        )
+        .post(
+            "/race",
+            chain(race_for_it).then(show_bytes).deadline(patient),
         )
         .post(
             "/hasty",
@@ -339,6 +347,12 @@ fn what_is_wrong_with_content_is_told_by_its_effect() {
             post("/again", "x/y", "abc"),
             500,
             "streams::take_again took the content a second time",
+            false,
+        ),
+        (
+            post("/race", "x/y", "abc"),
+            500,
+            "streams::race_for_it took the content a second time",
             false,
         ),
     ];
