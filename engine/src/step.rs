@@ -20,6 +20,6 @@ pub use pipeline::{
     Unobserved,
 };
 
-pub(crate) use chain::{Entry, Settings as ChainSettings};
+pub(crate) use chain::{Deadline, Entry, Settings as ChainSettings};
 pub(crate) use panic::caught;
 pub(crate) use pipeline::RouteParts;

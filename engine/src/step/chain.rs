@@ -80,10 +80,24 @@ type Lists<Given, Available, Own> = PhantomData<fn() -> (Given, Available, Own)>
 /// What a chain says about its requests besides its steps.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Settings {
-    pub(crate) class: ClassId,
+    pub(crate) class: Option<ClassId>,
     pub(crate) deadline: Deadline,
     pub(crate) slow_after: Option<Nanos>,
     pub(crate) body_bytes_max: Option<u64>,
+}
+
+impl Settings {
+    /// With the class and the deadline of the routes around it, where it has said none itself.
+    pub(crate) fn within(self, around: &Settings) -> Settings {
+        Settings {
+            class: self.class.or(around.class),
+            deadline: match self.deadline {
+                Deadline::OfClass => around.deadline,
+                said => said,
+            },
+            ..self
+        }
+    }
 }
 
 /// How long a request of a route may take.
@@ -342,7 +356,8 @@ impl<Given, Available, Own> Chain<Given, Available, Own> {
         each_once(resources.map(|resource| resource.name).collect())
     }
 
-    /// The traffic class of its requests; [`STANDARD`](ClassId::STANDARD) unless it is said.
+    /// The traffic class of its requests. Unless it is said, [its routes](crate::Routes::class) say it;
+    /// else it is [`STANDARD`](ClassId::STANDARD).
     ///
     /// ```
     /// # use cutaway::prelude::*;
@@ -352,11 +367,12 @@ impl<Given, Available, Own> Chain<Given, Available, Own> {
     /// # Ok::<(), cutaway::RoutesRefused>(())
     /// ```
     pub fn class(mut self, class: ClassId) -> Self {
-        self.settings.class = class;
+        self.settings.class = Some(class);
         self
     }
 
-    /// How long a request may take; its class says so unless it is said here.
+    /// How long a request may take. Unless it is said, [its routes](crate::Routes::deadline) say it; else
+    /// its class does.
     ///
     /// ```
     /// # use cutaway::prelude::*;

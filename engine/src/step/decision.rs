@@ -7,6 +7,22 @@ use crate::http::Status;
 pub type Step = Result<Decision, Failure>;
 
 /// What happens after a step that did not fail.
+///
+/// ```
+/// use cutaway::prelude::*;
+/// use cutaway::testing;
+///
+/// fn pass(_: &mut Cx) -> Decision {
+///     Decision::Continue
+/// }
+///
+/// fn hello(cx: &mut Cx) -> Step {
+///     cx.text("Hello, World!")
+/// }
+///
+/// assert_eq!(testing::get("/").run(pass).decision(), Ok(Decision::Continue));
+/// assert_eq!(testing::get("/").run(hello).decision(), Ok(Decision::Done));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 // As wide as a `Failure`, so that a `Step` is two words of one kind, which is what returns in
@@ -33,7 +49,8 @@ pub const Done: Step = Ok(Decision::Done);
 #[diagnostic::on_unimplemented(
     message = "a step cannot return `{Self}`",
     label = "returns `{Self}`",
-    note = "a step returns `Step`, `Decision` or `()`"
+    note = "a step returns `Step`, `Decision` or `()`; in one that returns `Step`, `?` makes a failure of any error",
+    note = "a step never waits by itself, so it is no `async fn`: it asks for effects with `cx.need(..)`"
 )]
 pub trait IntoStep {
     /// As a step's result.
@@ -120,6 +137,17 @@ impl<T, E> OrFail<T> for Result<T, E> {
 }
 
 /// Kinds of failure; each is one status.
+///
+/// ```
+/// use cutaway::prelude::*;
+/// use cutaway::testing;
+///
+/// fn archive(_: &mut Cx) -> Step {
+///     fail(Gone, "post", "7")
+/// }
+///
+/// testing::get("/").run(archive).assert_fails(Gone, "post", "7");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Fail {
     /// 400

@@ -71,6 +71,12 @@ impl Failure {
         Failure::of(Cause::Step, kind, what, Key::copied(key))
     }
 
+    /// A 404 for the `what` of this key.
+    #[cold]
+    pub(crate) fn missing(what: &'static str, key: &dyn fmt::Display) -> Failure {
+        Failure::of(Cause::Step, Fail::NotFound, what, Key::formatted(key))
+    }
+
     /// A 500 for an error in `what`.
     #[cold]
     pub(crate) fn error(what: &'static str, error: &dyn fmt::Display) -> Failure {
@@ -81,6 +87,13 @@ impl Failure {
     #[cold]
     pub(crate) fn content_twice(step: &'static str) -> Failure {
         Failure::contract(step, format_args!("took the content a second time"))
+    }
+
+    /// A 500 for a step that asks for effects once more than a request may.
+    #[cold]
+    pub(crate) fn needs_too_often(step: &'static str, needs_max: usize) -> Failure {
+        let words = format_args!("asked for effects more than {needs_max} times");
+        Failure::contract(step, words)
     }
 
     /// A 500 for a broken contract.

@@ -188,7 +188,7 @@ impl Route {
     /// # Ok::<(), cutaway::RoutesRefused>(())
     /// ```
     pub fn class(&self) -> ClassId {
-        self.settings.class
+        self.settings.class.unwrap_or_default()
     }
 
     /// How long a request may take; none where it may take for ever.
@@ -204,7 +204,7 @@ impl Route {
     /// ```
     pub fn deadline(&self, classes: &ClassTable) -> Option<Nanos> {
         match self.settings.deadline {
-            Deadline::OfClass => Some(classes.class(self.settings.class).deadline),
+            Deadline::OfClass => Some(classes.class(self.class()).deadline),
             Deadline::After(length) => Some(length),
             Deadline::Never => None,
         }
