@@ -39,7 +39,9 @@ fn heading(section: Section) -> String {
         ),
         Section::Resources => (
             "[resources.NAME]",
-            "A SQLite database; `NAME` is what the program calls it: `Blog` for `resource!(Blog: Sqlite)`.",
+            "A resource; `NAME` is what the program calls it: `Blog` for `resource!(Blog: Sqlite)`. \
+             `uploads_max` and `write_bytes` are keys of a `Directory`, the others of a `Sqlite`, and \
+             `path` is one of both.",
         ),
     };
     format!("## `{title}`\n\n{about}\n\n")

@@ -12,6 +12,7 @@ use cutaway_scheduler::{Clock, Nanos, ReadyQueue, TimerKey, Wheel};
 use slab::Slab;
 
 use super::connection::{Close, Connection, HeldReply};
+use super::performer::Performer;
 use super::request::Request;
 use super::spare::SpareBuffers;
 use super::stats::ShardStats;
@@ -19,7 +20,6 @@ use super::table::Table;
 use super::upload::Upload;
 use crate::ctx::IdSource;
 use crate::effect::ResultBuffer;
-use crate::effect::sqlite::{SqliteEffects, SqliteJob};
 use crate::http::date::{ImfFixdate, imf_fixdate};
 use crate::http::{FieldSpan, Method, Version};
 use crate::limits::Limits;
@@ -84,8 +84,8 @@ pub(crate) struct Core<B: Backend> {
     pub(super) held: Slab<HeldReply>,
     pub(super) ready: ReadyQueue<Ticket>,
     pub(super) timers: Wheel<TimerItem>,
-    pub(super) effects: Vec<SqliteEffects<B::Port<SqliteJob>>>,
-    /// Jobs that have not come back, those of cancelled requests included.
+    pub(super) effects: Vec<Performer<B>>,
+    /// Statements that have not come back, those of cancelled requests included.
     pub(super) job_count: usize,
     pub(super) recorder: Recorder,
     pub(super) date: ImfFixdate,
@@ -115,7 +115,7 @@ impl<B: Backend> Core<B> {
         clock: B::Clock,
         limits: Limits,
         routes: Arc<BuiltRoutes>,
-        effects: Vec<SqliteEffects<B::Port<SqliteJob>>>,
+        effects: Vec<Performer<B>>,
         recorder: Recorder,
         ids: IdSource,
     ) -> Core<B> {
@@ -295,9 +295,18 @@ impl<B: Backend> Core<B> {
         !self.ready.is_empty() || !self.dirty.is_empty()
     }
 
+    /// Whether anything is to come back from a worker.
+    pub(super) fn has_jobs(&self) -> bool {
+        self.job_count > 0 || self.uploads_count() > 0
+    }
+
+    fn uploads_count(&self) -> usize {
+        self.effects.iter().map(Performer::uploads_count).sum()
+    }
+
     /// Tells the workers that the shard is about to block. True where a result is there already.
     pub(super) fn prepare_sleep(&mut self) -> bool {
-        if self.job_count == 0 {
+        if !self.has_jobs() {
             return false;
         }
         let mut is_ready = false;
@@ -372,8 +381,9 @@ impl<B: Backend> Core<B> {
             ("jobs", self.job_count),
             (
                 "jobs at workers",
-                self.effects.iter().map(SqliteEffects::in_flight).sum(),
+                self.effects.iter().map(Performer::in_flight).sum(),
             ),
+            ("files under way", self.uploads_count()),
             ("timers", self.timers.len()),
             ("held replies", self.held.len()),
         ];
@@ -390,7 +400,7 @@ impl<B: Backend> Core<B> {
     pub(super) fn is_drained(&self) -> bool {
         self.drain_until.is_some()
             && self.connections.is_empty()
-            && self.job_count == 0
+            && !self.has_jobs()
             && self
                 .listening
                 .iter()

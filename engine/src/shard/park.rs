@@ -4,7 +4,9 @@ use cutaway_reactor::{Backend, Ticket, Verdict};
 use cutaway_scheduler::Nanos;
 
 use super::core::{Core, TimerItem};
+use super::performer::Performer;
 use super::request::{Phase, Request};
+use super::store::Store;
 use super::underway::{Given, TimerOf};
 use crate::effect::sqlite::SqlFinished;
 use crate::effect::{EffectRecord, EffectResult, Operation, ResultBuffer, Undecoded};
@@ -107,11 +109,21 @@ impl<B: Backend> Core<B> {
                 let is_folded = fold.is_some();
                 return self.take_content_of(ticket, format, is_folded, timer);
             }
+            Operation::Store { name, is_replacing } => {
+                let ends_at = until(effect, request.deadline, now);
+                let timer = (!is_alone(&need) && ends_at < request.deadline).then_some(ends_at);
+                let resource = usize::from(effect.resource.expect("a file has its directory"));
+                let begun = match name {
+                    Ok(name) => Store::begin(&mut self.effects, resource, ticket, name, is_replacing),
+                    Err(refused) => Err(refused.failure()),
+                };
+                return self.note_begun(ticket, begun, timer);
+            }
             Operation::Sqlite { mode, statements } => (mode, statements),
         };
         let resource = usize::from(effect.resource.expect("statements have their database"));
         let ends_at = until(effect, request.deadline, now);
-        let performer = &mut self.effects[resource];
+        let performer = self.effects[resource].database();
         match performer.try_start(ticket, mode, statements, ends_at, now) {
             Ok(job) => {
                 self.job_count += 1;
@@ -133,14 +145,32 @@ impl<B: Backend> Core<B> {
     /// Takes finished jobs back and makes their requests ready. How many there were.
     pub(super) fn poll_effects(&mut self) -> u32 {
         let mut count = 0;
-        if self.job_count == 0 {
+        if !self.has_jobs() {
             return count;
         }
         for resource in 0..self.effects.len() {
-            while let Some(finished) = self.effects[resource].poll() {
-                self.finish_job(resource, finished);
-                count += 1;
-            }
+            count += match &self.effects[resource] {
+                Performer::Database(_) => self.poll_database(resource),
+                Performer::Directory(_) => self.poll_directory(resource),
+            };
+        }
+        count
+    }
+
+    fn poll_database(&mut self, resource: usize) -> u32 {
+        let mut count = 0;
+        while let Some(finished) = self.effects[resource].database().poll() {
+            self.finish_job(resource, finished);
+            count += 1;
+        }
+        count
+    }
+
+    fn poll_directory(&mut self, resource: usize) -> u32 {
+        let mut count = 0;
+        while let Some(returned) = self.effects[resource].directory().poll() {
+            self.finish_file_job(resource, &returned);
+            count += 1;
         }
         count
     }
@@ -194,10 +224,13 @@ impl<B: Backend> Core<B> {
         if request.phase == Phase::Parked {
             request.underway.set_timer(None);
             self.stats.timed_out_count += 1;
-            let failure = match request.underway.reading_place() {
+            let connection = self.connections.get_mut(request.connection);
+            let awaits_client = connection.is_some_and(|it| it.awaits_content_of(ticket));
+            let failure = if awaits_client {
                 // It was the client that took too long.
-                Some(_) => Failure::new(Fail::RequestTimeout, "body", "too slow"),
-                None => out_of_time(),
+                Failure::new(Fail::RequestTimeout, "body", "too slow")
+            } else {
+                out_of_time()
             };
             self.answer_failure(ticket, MarkKind::Expired, failure);
         }
@@ -230,9 +263,17 @@ impl<B: Backend> Core<B> {
                 self.give_up_content(connection);
                 Err(out_of_time())
             }
+            Some(TimerOf::Store(store)) => {
+                request.timeline.stamp(MarkKind::LetGo, now, which, 0);
+                let connection = request.connection;
+                self.effects[store.resource].directory().abandon(store.upload);
+                self.give_up_content(connection);
+                self.stats.let_go_count += 1;
+                Err(out_of_time())
+            }
             Some(TimerOf::Job { resource, job }) => {
                 request.timeline.stamp(MarkKind::LetGo, now, which, 0);
-                self.effects[resource].cancel(job);
+                self.effects[resource].database().cancel(job);
                 self.stats.let_go_count += 1;
                 Err(out_of_time())
             }
