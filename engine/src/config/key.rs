@@ -199,6 +199,15 @@ impl Key {
         }
     }
 
+    /// The kind of resource that it is a key of; none where that makes no difference.
+    pub fn kind(&self) -> Option<&'static str> {
+        match self.target {
+            Target::Sqlite(_) => Some("Sqlite"),
+            Target::Directory(_) => Some("Directory"),
+            _ => None,
+        }
+    }
+
     /// Reads a value of this key, or says what is wrong with it, as the rest of a sentence that begins
     /// with the key. Paths are relative to `folder`.
     pub fn read(&self, raw: Raw<'_>, folder: &Path) -> Result<Change, String> {
