@@ -59,6 +59,9 @@ const TURNED_AWAY_MAX: usize = 64;
 /// grow. How many meet depends on chance, so that a shard would find its largest number late.
 const AT_ONCE_COUNT: usize = 256;
 
+/// A piece of content, unless the lines between chunks may be longer.
+const PIECE_BYTES_MAX: usize = 16 << 10;
+
 /// Names no connection: whose socket is closed before it was one.
 const NOBODY: Ticket = Ticket::new(u32::MAX, NonZeroU32::MIN);
 
@@ -73,6 +76,9 @@ pub(crate) struct Core<B: Backend> {
     pub(super) limits: Limits,
     /// The largest content of a request whose route says nothing else.
     pub(super) body_bytes_max: u64,
+    /// How much of content that is taken is looked at in one go, so that whoever takes it can say
+    /// when it is enough.
+    pub(super) piece_bytes_max: usize,
     /// Counted twice: across the shards at their start, and on this shard for each use, because an
     /// atomic count would be a cache line that all shards write.
     #[expect(clippy::redundant_allocation, reason = "two counts, as said above")]
@@ -128,6 +134,8 @@ impl<B: Backend> Core<B> {
                 .fold(body_bytes_max, u64::max),
             ..limits
         };
+        let line_bytes_max = limits.chunk_extension_bytes_max + limits.trailer_bytes_max;
+        let piece_bytes_max = PIECE_BYTES_MAX.max(2 * line_bytes_max);
         let timer_count_max = limits.connections_max + TURNED_AWAY_MAX + limits.requests_max + 8;
         Core {
             reading,
@@ -139,6 +147,7 @@ impl<B: Backend> Core<B> {
             clock,
             limits,
             body_bytes_max,
+            piece_bytes_max,
             routes: Rc::new(routes),
             listening: Vec::new(),
             effects,
