@@ -18,7 +18,7 @@ use crate::effect::file::StoredFile;
 ///
 /// # Bounds
 /// As many files are under way as the settings allow, and for each about two times `write_bytes` are
-/// held. Nothing allocates once the buffers have grown.
+/// held. Nothing allocates once each place was used.
 pub struct FileEffects<P: WorkerPort<FileJob>> {
     port: P,
     uploads: Vec<Upload>,
@@ -26,6 +26,9 @@ pub struct FileEffects<P: WorkerPort<FileJob>> {
     write_bytes: usize,
     held_bytes: usize,
 }
+
+/// How much a buffer may hold beyond its bound: a piece of content.
+const PIECE_BYTES: usize = 16 << 10;
 
 /// Names one file under way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -128,6 +131,10 @@ impl<P: WorkerPort<FileJob>> FileEffects<P> {
             generation: upload.generation,
         };
         let job = upload.job.as_mut().expect("a free upload has its box");
+        // At its first use, so that how much comes at once makes no difference later.
+        for buffer in [&mut job.bytes, &mut upload.gathered] {
+            buffer.reserve_exact(self.write_bytes + PIECE_BYTES);
+        }
         job.name.clear();
         job.name.push_str(name).expect("a name was measured");
         job.is_replacing = is_replacing;
