@@ -95,6 +95,13 @@ const FILE_BYTES_MAX: u64 = 1 << 20;
 
 impl Config {
     /// Nothing set.
+    ///
+    /// ```
+    /// use cutaway::Config;
+    ///
+    /// let config = Config::new().file("/nowhere/blog.toml");
+    /// assert!(config.check().is_err());
+    /// ```
     pub fn new() -> Config {
         Config::default()
     }
@@ -118,6 +125,13 @@ impl Config {
 
     /// As [`file`](Config::file), with the file's content at hand. `path` is for messages and for
     /// the paths in it.
+    ///
+    /// ```
+    /// use cutaway::Config;
+    ///
+    /// let config = Config::new().text("blog.toml", "[server]\nshards = 2");
+    /// assert!(config.check().is_ok());
+    /// ```
     pub fn text(mut self, path: impl AsRef<Path>, text: &str) -> Config {
         file::parse(&mut self, path.as_ref(), text);
         self
@@ -179,6 +193,13 @@ impl Config {
 
     /// Whether an engine could use this. Which resources a program has is not known here, so any
     /// name of one holds.
+    ///
+    /// ```
+    /// use cutaway::Config;
+    ///
+    /// let config = Config::new().set("limits.batch_max", 0).set("server.shards", "many");
+    /// assert_eq!(config.check().unwrap_err().faults().len(), 2);
+    /// ```
     ///
     /// # Errors
     /// Everything that is wrong, at once.

@@ -167,6 +167,13 @@ impl Context {
         self.fail(route, failure)
     }
 
+    /// The content of the request is refused for this. The route that it will be begun with ends with
+    /// the step that says so.
+    #[cold]
+    pub(crate) fn refuse_content(&mut self, failure: Failure) {
+        self.frame.refuse(failure);
+    }
+
     /// Makes the response to a request that has no route, and so was never begun.
     pub fn refuse(&mut self, renderer: Renderer, failure: Failure) {
         self.render(renderer, failure);

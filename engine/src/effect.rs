@@ -119,6 +119,18 @@ mod sealed {
 }
 
 /// Declares a resource: `resource!(pub Blog: Sqlite)`.
+///
+/// ```
+/// use cutaway::prelude::*;
+///
+/// resource!(
+///     /// Posts and comments.
+///     pub Blog: Sqlite
+/// );
+///
+/// let routes = Routes::new().resource(Blog, Sqlite::open("blog.db")).build()?;
+/// # Ok::<(), cutaway::RoutesRefused>(())
+/// ```
 #[macro_export]
 macro_rules! resource {
     ($(#[$attribute:meta])* $vis:vis $name:ident : $kind:ty) => {

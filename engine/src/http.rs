@@ -138,6 +138,13 @@ impl Method {
     ];
 
     /// The method of this name; `None` where the engine does not know it. Case matters.
+    ///
+    /// ```
+    /// use cutaway::http::Method;
+    ///
+    /// assert_eq!(Method::from_name(b"GET"), Some(Method::Get));
+    /// assert_eq!(Method::from_name(b"get"), None);
+    /// ```
     #[inline]
     pub fn from_name(name: &[u8]) -> Option<Method> {
         Some(match name {
@@ -155,6 +162,12 @@ impl Method {
     }
 
     /// The method's name on the wire.
+    ///
+    /// ```
+    /// use cutaway::http::Method;
+    ///
+    /// assert_eq!(Method::Delete.name(), "DELETE");
+    /// ```
     pub const fn name(self) -> &'static str {
         match self {
             Method::Get => "GET",

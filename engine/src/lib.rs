@@ -94,6 +94,15 @@ mod time {
     pub const Batch: ClassId = ClassId::BATCH;
 
     /// Spells lengths of time: `50.millis()`, `5.secs()`.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use cutaway::prelude::*;
+    ///
+    /// assert_eq!(50.millis(), Duration::from_millis(50));
+    /// assert_eq!(5.secs(), Duration::from_secs(5));
+    /// ```
     pub trait Durations {
         /// So many milliseconds.
         fn millis(self) -> Duration;

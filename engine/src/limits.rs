@@ -153,6 +153,13 @@ bounds! {
 impl Limits {
     /// Whether every bound lies in its range.
     ///
+    /// ```
+    /// use cutaway::limits::Limits;
+    ///
+    /// assert!(Limits::default().check().is_ok());
+    /// assert!(Limits { batch_max: 0, ..Limits::default() }.check().is_err());
+    /// ```
+    ///
     /// # Errors
     /// All that do not, at once, each by name with its range.
     pub fn check(&self) -> Result<(), LimitsRefused> {

@@ -38,6 +38,15 @@ impl<'r, A, B, C> Cx<'r, A, B, C> {
 
     /// HTML. Nothing is escaped.
     ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// fn page(cx: &mut Cx) -> Step {
+    ///     cx.html("<!doctype html><title>Hello</title>")
+    /// }
+    /// # let tested = cutaway::testing::get("/").run(page);
+    /// # assert_eq!(tested.response().body().as_slice(), b"<!doctype html><title>Hello</title>");
+    /// ```
+    ///
     /// # Errors
     /// Never.
     pub fn html(&mut self, html: &str) -> Step {
@@ -72,6 +81,15 @@ impl<'r, A, B, C> Cx<'r, A, B, C> {
 
     /// A copy of the bytes.
     ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// fn picture(cx: &mut Cx) -> Step {
+    ///     cx.slice("image/gif", b"GIF89a")
+    /// }
+    /// # let tested = cutaway::testing::get("/").run(picture);
+    /// # assert_eq!(tested.response().body().as_slice(), b"GIF89a");
+    /// ```
+    ///
     /// # Errors
     /// The media type is no field value: a 500.
     pub fn slice(&mut self, content_type: &'static str, content: &[u8]) -> Step {
@@ -79,6 +97,15 @@ impl<'r, A, B, C> Cx<'r, A, B, C> {
     }
 
     /// Bytes of the program itself, not copied.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// fn style(cx: &mut Cx) -> Step {
+    ///     cx.fixed("text/css", b"body { margin: 0 }")
+    /// }
+    /// # let tested = cutaway::testing::get("/").run(style);
+    /// # assert_eq!(tested.response().body().as_slice(), b"body { margin: 0 }");
+    /// ```
     ///
     /// # Errors
     /// The media type is no field value: a 500.
@@ -92,6 +119,16 @@ impl<'r, A, B, C> Cx<'r, A, B, C> {
     ///
     /// Where their owner panics when it is dropped, that is caught; the response is out by then.
     ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// fn report(cx: &mut Cx) -> Step {
+    ///     let lines: Vec<u8> = (0..3).flat_map(|line| format!("{line}\n").into_bytes()).collect();
+    ///     cx.bytes("text/csv", lines)
+    /// }
+    /// # let tested = cutaway::testing::get("/").run(report);
+    /// # assert_eq!(tested.response().body().as_slice(), b"0\n1\n2\n");
+    /// ```
+    ///
     /// # Errors
     /// The media type is no field value: a 500.
     pub fn bytes(&mut self, content_type: &'static str, content: impl Into<Bytes>) -> Step {
@@ -102,6 +139,14 @@ impl<'r, A, B, C> Cx<'r, A, B, C> {
 
     /// No content: a 204, unless [`status`](Cx::status) says something else.
     ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// fn deleted(cx: &mut Cx) -> Step {
+    ///     cx.empty()
+    /// }
+    /// # assert_eq!(cutaway::testing::get("/").run(deleted).response().status(), Status::NO_CONTENT);
+    /// ```
+    ///
     /// # Errors
     /// Never.
     pub fn empty(&mut self) -> Step {
@@ -110,6 +155,14 @@ impl<'r, A, B, C> Cx<'r, A, B, C> {
     }
 
     /// The status of the response that follows: `cx.status(Status::CREATED).json(&post)`.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// fn created(cx: &mut Cx) -> Step {
+    ///     cx.status(Status::CREATED).json(&7)
+    /// }
+    /// # assert_eq!(cutaway::testing::get("/").run(created).response().status(), Status::CREATED);
+    /// ```
     pub fn status(&mut self, status: Status) -> &mut Self {
         self.window.output().status = Some(status);
         self
@@ -164,6 +217,16 @@ impl<'c> ResponseView<'c> {
     }
 
     /// The status: what a step said, else 200, or 204 where there is no content.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # fn created(cx: &mut Cx) -> Step {
+    /// #     cx.response_header("Location", "/posts/7")?;
+    /// #     cx.status(Status::CREATED).json(&7)
+    /// # }
+    /// let tested = cutaway::testing::get("/").run(created);
+    /// assert_eq!(tested.response().status(), Status::CREATED);
+    /// ```
     pub fn status(&self) -> Status {
         let unsaid = if self.output.content_type.is_none() {
             Status::NO_CONTENT
@@ -174,11 +237,34 @@ impl<'c> ResponseView<'c> {
     }
 
     /// The media type of the content; none where there is no content.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # fn created(cx: &mut Cx) -> Step {
+    /// #     cx.response_header("Location", "/posts/7")?;
+    /// #     cx.status(Status::CREATED).json(&7)
+    /// # }
+    /// let tested = cutaway::testing::get("/").run(created);
+    /// let response = tested.response();
+    /// assert_eq!(response.content_type().map(|value| value.as_str()), Some("application/json"));
+    /// ```
     pub fn content_type(&self) -> Option<FieldValue<'static>> {
         self.output.content_type
     }
 
     /// The header fields that steps added, in their order.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # fn created(cx: &mut Cx) -> Step {
+    /// #     cx.response_header("Location", "/posts/7")?;
+    /// #     cx.status(Status::CREATED).json(&7)
+    /// # }
+    /// let tested = cutaway::testing::get("/").run(created);
+    /// let response = tested.response();
+    /// let (name, value) = response.fields().next().unwrap();
+    /// assert_eq!((name.as_str(), value.as_str()), ("Location", "/posts/7"));
+    /// ```
     pub fn fields(&self) -> impl Iterator<Item = (FieldName<'static>, FieldValue<'_>)> {
         (self.output.fields.iter()).filter_map(|field| {
             let value = &self.output.field_text[field.value.clone()];
@@ -187,6 +273,16 @@ impl<'c> ResponseView<'c> {
     }
 
     /// The content.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # fn created(cx: &mut Cx) -> Step {
+    /// #     cx.response_header("Location", "/posts/7")?;
+    /// #     cx.status(Status::CREATED).json(&7)
+    /// # }
+    /// let tested = cutaway::testing::get("/").run(created);
+    /// assert_eq!(tested.response().body().as_slice(), b"7");
+    /// ```
     pub fn body(&self) -> Body<'_> {
         match &self.output.content {
             Content::Buffer => Body::Slice(&self.output.buffer),
@@ -209,6 +305,16 @@ pub enum Body<'c> {
 
 impl Body<'_> {
     /// The bytes, wherever they are.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # fn created(cx: &mut Cx) -> Step {
+    /// #     cx.response_header("Location", "/posts/7")?;
+    /// #     cx.status(Status::CREATED).json(&7)
+    /// # }
+    /// let tested = cutaway::testing::get("/").run(created);
+    /// assert_eq!(tested.response().body().as_slice(), b"7");
+    /// ```
     pub fn as_slice(&self) -> &[u8] {
         match self {
             Body::Slice(content) => content,

@@ -11,7 +11,7 @@ mod vain;
 
 use std::marker::PhantomData;
 
-use cutaway_scheduler::ClassTable;
+use cutaway_scheduler::{ClassTable, Nanos};
 
 pub use built::BuiltRoutes;
 pub use refusal::{RoutesRefusal, RoutesRefused};
@@ -62,6 +62,8 @@ struct PendingRoute {
     method: Method,
     pattern: &'static str,
     entries: Vec<Entry>,
+    /// How many of them are of `before` chains: the first ones.
+    before_count: usize,
     settings: ChainSettings,
     /// Whose `before` chains a 405 on this pattern runs: zero for the outermost routes.
     scope: usize,
@@ -78,6 +80,13 @@ struct Mount {
 
 impl Routes {
     /// No routes yet.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # fn hello(cx: &mut Cx) -> Step { cx.text("hello") }
+    /// let routes = Routes::new().get("/hello", chain(hello)).build()?;
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn new() -> Routes {
         Routes::of(Parts::default())
     }
@@ -139,6 +148,15 @@ impl<Available, Given> Routes<Available, Given> {
     }
 
     /// Gives the engine a resource: `.resource(Blog, Sqlite::open("blog.db"))`.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// resource!(pub Blog: Sqlite);
+    ///
+    /// let routes = Routes::new().resource(Blog, Sqlite::open("blog.db")).build()?;
+    /// assert_eq!(routes.resources()[0].0, "Blog");
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn resource<D: Resource>(mut self, _resource: D, kind: D::Kind) -> Self {
         self.parts
             .add_resource(ResourceMeta::of::<D>(), kind.settings());
@@ -148,6 +166,10 @@ impl<Available, Given> Routes<Available, Given> {
     /// Runs a chain before every route registered after it, and before the answers to requests that
     /// no route is for (404 and 405, and what a [`fallback`](Routes::fallback) answers). What it
     /// writes is there for those routes.
+    ///
+    /// Where a route's content is refused, too large or of another type, its `before` chains run
+    /// first as well; but for those that take the content themselves, and those behind them. The
+    /// guide has [a table](crate::guide::errors) of all that the engine answers by itself.
     ///
     /// It may answer itself, as for a CORS preflight; then nothing behind it runs. Header fields that
     /// it adds are kept whatever answers.
@@ -254,18 +276,74 @@ impl<Available, Given> Routes<Available, Given> {
 
     methods! {
         /// Answers GET, and HEAD without the content.
+        ///
+        /// ```
+        /// # use cutaway::prelude::*;
+        /// # fn answer(cx: &mut Cx) -> Step { cx.text("hello") }
+        /// let routes = Routes::new().get("/posts", chain(answer)).build()?;
+        /// assert_eq!(routes.routes()[0].method().name(), "GET");
+        /// # Ok::<(), cutaway::RoutesRefused>(())
+        /// ```
         get Get
         /// Answers HEAD apart from GET.
+        ///
+        /// ```
+        /// # use cutaway::prelude::*;
+        /// # fn answer(cx: &mut Cx) -> Step { cx.text("hello") }
+        /// let routes = Routes::new().head("/posts", chain(answer)).build()?;
+        /// assert_eq!(routes.routes()[0].method().name(), "HEAD");
+        /// # Ok::<(), cutaway::RoutesRefused>(())
+        /// ```
         head Head
         /// Answers POST.
+        ///
+        /// ```
+        /// # use cutaway::prelude::*;
+        /// # fn answer(cx: &mut Cx) -> Step { cx.text("hello") }
+        /// let routes = Routes::new().post("/posts", chain(answer)).build()?;
+        /// assert_eq!(routes.routes()[0].method().name(), "POST");
+        /// # Ok::<(), cutaway::RoutesRefused>(())
+        /// ```
         post Post
         /// Answers PUT.
+        ///
+        /// ```
+        /// # use cutaway::prelude::*;
+        /// # fn answer(cx: &mut Cx) -> Step { cx.text("hello") }
+        /// let routes = Routes::new().put("/posts", chain(answer)).build()?;
+        /// assert_eq!(routes.routes()[0].method().name(), "PUT");
+        /// # Ok::<(), cutaway::RoutesRefused>(())
+        /// ```
         put Put
         /// Answers PATCH.
+        ///
+        /// ```
+        /// # use cutaway::prelude::*;
+        /// # fn answer(cx: &mut Cx) -> Step { cx.text("hello") }
+        /// let routes = Routes::new().patch("/posts", chain(answer)).build()?;
+        /// assert_eq!(routes.routes()[0].method().name(), "PATCH");
+        /// # Ok::<(), cutaway::RoutesRefused>(())
+        /// ```
         patch Patch
         /// Answers DELETE.
+        ///
+        /// ```
+        /// # use cutaway::prelude::*;
+        /// # fn answer(cx: &mut Cx) -> Step { cx.text("hello") }
+        /// let routes = Routes::new().delete("/posts", chain(answer)).build()?;
+        /// assert_eq!(routes.routes()[0].method().name(), "DELETE");
+        /// # Ok::<(), cutaway::RoutesRefused>(())
+        /// ```
         delete Delete
         /// Answers OPTIONS.
+        ///
+        /// ```
+        /// # use cutaway::prelude::*;
+        /// # fn answer(cx: &mut Cx) -> Step { cx.text("hello") }
+        /// let routes = Routes::new().options("/posts", chain(answer)).build()?;
+        /// assert_eq!(routes.routes()[0].method().name(), "OPTIONS");
+        /// # Ok::<(), cutaway::RoutesRefused>(())
+        /// ```
         options Options
     }
 
@@ -273,6 +351,16 @@ impl<Available, Given> Routes<Available, Given> {
     ///
     /// Patterns are made of literal segments, `{name}` for one segment and `{*rest}` for all that
     /// follow.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// use cutaway::http::Method;
+    ///
+    /// # fn list(cx: &mut Cx) -> Step { cx.text("hello") }
+    /// let routes = Routes::new().route(Method::Get, "/files/{*path}", chain(list)).build()?;
+    /// assert_eq!(routes.routes()[0].params(), ["path"]);
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn route<G, Theirs, Own, Index>(
         mut self,
         method: Method,
@@ -286,6 +374,7 @@ impl<Available, Given> Routes<Available, Given> {
             method,
             pattern,
             entries: after(&self.parts.before, chain.entries),
+            before_count: self.parts.before.len(),
             settings: chain.settings,
             scope: 0,
             renderer: None,
@@ -295,12 +384,42 @@ impl<Available, Given> Routes<Available, Given> {
 
     /// Renders failures with this instead of [`problem`]: those of all routes here, also of mounted
     /// ones that have none of their own.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// use std::io;
+    ///
+    /// use cutaway::response::Problem;
+    ///
+    /// fn brief(failed: &Problem<'_>, out: &mut Vec<u8>) -> io::Result<&'static str> {
+    ///     out.extend_from_slice(failed.status().reason().as_bytes());
+    ///     Ok("text/plain")
+    /// }
+    ///
+    /// let app = cutaway::testing::App::new(Routes::new().renderer(brief).build()?);
+    /// assert_eq!(app.get("/nowhere").send().text(), "Not Found");
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn renderer(mut self, renderer: Renderer) -> Self {
         self.parts.renderer = Some(renderer);
         self
     }
 
     /// Lays all routes out.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # fn hello(cx: &mut Cx) -> Step { cx.text("hello") }
+    /// slot!(pub Id: i64 = path "id");
+    ///
+    /// fn show(cx: &mut Cx<Reads<Id>>) -> Step {
+    ///     cx.json(cx.get(Id))
+    /// }
+    ///
+    /// let refused = Routes::new().get("/posts", chain(show)).get("posts", chain(hello)).build();
+    /// // One is without the parameter that its step reads, one without its leading slash.
+    /// assert_eq!(refused.err().unwrap().refusals().len(), 2);
+    /// ```
     ///
     /// # Errors
     /// Everything that is wrong with the set-up, at once.
@@ -373,6 +492,7 @@ impl Parts {
             self.pending.push(PendingRoute {
                 pattern: mount::joined(prefix, route.pattern),
                 entries: after(&self.before, route.entries),
+                before_count: self.before.len() + route.before_count,
                 scope: match route.scope {
                     0 => own_scope,
                     deeper => scopes_count + deeper,
@@ -392,6 +512,7 @@ impl Parts {
             method: Method::Get,
             pattern: unrouted::NOT_FOUND,
             entries: after(&self.before, last),
+            before_count: self.before.len(),
             settings,
             scope: 0,
             renderer: None,
@@ -406,6 +527,7 @@ impl Parts {
             method: Method::Options,
             pattern: unrouted::not_allowed_pattern(scope.prefix),
             entries: after(&scope.before, vec![unrouted::not_allowed_entry()]),
+            before_count: scope.before.len(),
             settings: ChainSettings::default(),
             scope: 0,
             renderer: scope.renderer,
@@ -424,12 +546,6 @@ impl Parts {
             mut refusals,
             ..
         } = self;
-        let count = pending.len() + own.len();
-        if count > ROUTES_MAX {
-            let limit = ROUTES_MAX;
-            refusals.push(RoutesRefusal::TooManyRoutes { count, limit });
-            return Err(RoutesRefused(refusals));
-        }
         let renderer = renderer.unwrap_or(problem);
         let mut table = TableBuilder::new();
         // Refused or not, so that what is wrong with its pattern is told as well.
@@ -437,8 +553,16 @@ impl Parts {
             table.add(route.method, route.pattern, index as u16);
         }
         let scopes = pending.iter().map(|route| route.scope as u16).collect();
+        let mut all: Vec<PendingRoute> = pending.into_iter().chain(own).collect();
+        let refusing = add_refusing(&mut all);
+        let count = all.len();
+        if count > ROUTES_MAX {
+            let limit = ROUTES_MAX;
+            refusals.push(RoutesRefusal::TooManyRoutes { count, limit });
+            return Err(RoutesRefused(refusals));
+        }
         let mut routes = Vec::with_capacity(count);
-        for route in pending.into_iter().chain(own) {
+        for (index, route) in all.into_iter().enumerate() {
             let built = Route::build(RouteParts {
                 method: route.method,
                 pattern: route.pattern,
@@ -450,6 +574,8 @@ impl Parts {
             });
             match built {
                 Ok(route) => routes.push(route),
+                // What is wrong with it is wrong with the route that it refuses for, and told there.
+                Err(_) if index >= refusing.len() => {}
                 Err(found) => refusals.extend(found.into_iter().map(RoutesRefusal::Route)),
             }
         }
@@ -458,6 +584,7 @@ impl Parts {
                 table,
                 routes: routes.into(),
                 scopes,
+                refusing,
                 has_fallback,
                 classes: ClassTable::default(),
                 resources: (resources.iter().map(|resource| resource.name))
@@ -479,6 +606,37 @@ fn after(before: &[Entry], steps: Vec<Entry>) -> Vec<Entry> {
     let mut all = before.to_vec();
     all.extend(steps);
     all
+}
+
+/// Adds, behind the routes and for each of them, the one that answers where its content is refused:
+/// its `before` chains as far as they do without the content, then the refusal. Gives their places;
+/// none where nothing would run.
+fn add_refusing(routes: &mut Vec<PendingRoute>) -> Box<[Option<u16>]> {
+    let count = routes.len();
+    let places = (0..count).map(|index| {
+        let route = &routes[index];
+        let before = &route.entries[..route.before_count];
+        let mut entries: Vec<Entry> = (before.iter())
+            .take_while(|entry| !entry.takes_content())
+            .cloned()
+            .collect();
+        if entries.is_empty() {
+            return None;
+        }
+        entries.push(unrouted::refusal_entry());
+        let refusing = PendingRoute {
+            entries,
+            settings: ChainSettings {
+                // How long the content has taken up to its refusal is its client's doing.
+                slow_after: Some(Nanos::NEVER),
+                ..route.settings
+            },
+            ..*route
+        };
+        routes.push(refusing);
+        u16::try_from(routes.len() - 1).ok()
+    });
+    places.collect()
 }
 
 /// How many routes there may be, the engine's own included: an index has 16 bits, and the largest

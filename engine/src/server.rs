@@ -150,11 +150,40 @@ pub struct Running {
 
 impl Running {
     /// Where it listens; the port is a real one also where 0 was asked for.
+    ///
+    /// ```no_run
+    /// # use cutaway::prelude::*;
+    /// # fn hello(cx: &mut Cx) -> Step { cx.text("hello") }
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let routes = Routes::new().get("/hello", chain(hello)).build()?;
+    /// let running = Engine::new(routes).address(([127, 0, 0, 1], 0).into()).start()?;
+    /// println!("listening on http://{}", running.address());
+    /// running.wait()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
     /// Something that can ask for the drain from another thread.
+    ///
+    /// ```no_run
+    /// # use cutaway::prelude::*;
+    /// # fn hello(cx: &mut Cx) -> Step { cx.text("hello") }
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let routes = Routes::new().get("/hello", chain(hello)).build()?;
+    /// let running = Engine::new(routes).start()?;
+    /// let stopper = running.stopper();
+    /// std::thread::spawn(move || {
+    ///     let mut line = String::new();
+    ///     let _ = std::io::stdin().read_line(&mut line);
+    ///     stopper.stop();
+    /// });
+    /// running.wait()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn stopper(&self) -> Stopper {
         Stopper {
             control: Arc::clone(&self.control),
@@ -163,6 +192,18 @@ impl Running {
     }
 
     /// Waits for the end: a signal and the drain it begins, or a fault.
+    ///
+    /// ```no_run
+    /// # use cutaway::prelude::*;
+    /// # fn hello(cx: &mut Cx) -> Step { cx.text("hello") }
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let routes = Routes::new().get("/hello", chain(hello)).build()?;
+    /// let running = Engine::new(routes).start()?;
+    /// println!("listening on http://{}", running.address());
+    /// running.wait()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Blocking
     /// Until then.
@@ -175,6 +216,18 @@ impl Running {
     }
 
     /// As [`wait`](Running::wait), with what each shard has counted.
+    ///
+    /// ```no_run
+    /// # use cutaway::prelude::*;
+    /// # fn hello(cx: &mut Cx) -> Step { cx.text("hello") }
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let routes = Routes::new().get("/hello", chain(hello)).build()?;
+    /// for (shard, stats) in Engine::new(routes).start()?.wait_for_stats()?.iter().enumerate() {
+    ///     println!("shard {shard}: {} turns", stats.turn_count);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// As [`wait`](Running::wait).
@@ -218,6 +271,18 @@ pub struct Stopper {
 
 impl Stopper {
     /// Begins the drain, as SIGTERM would. Returns at once.
+    ///
+    /// ```no_run
+    /// # use cutaway::prelude::*;
+    /// # fn hello(cx: &mut Cx) -> Step { cx.text("hello") }
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let routes = Routes::new().get("/hello", chain(hello)).build()?;
+    /// let running = Engine::new(routes).start()?;
+    /// running.stopper().stop();
+    /// running.wait()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn stop(&self) {
         self.control.drain(self.within);
     }

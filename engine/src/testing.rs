@@ -194,6 +194,8 @@ mod timeline;
 
 pub use crate::effect::directory::{Disk, DiskFault};
 pub use crate::effect::sqlite::scripted::{IntoScriptedRow, ScriptedAnswer, ScriptedStatement};
+#[cfg(test)]
+pub(crate) use app::Scratch;
 pub use app::{App, Ask, Client, Pending};
 pub use response::Response;
 pub use seeds::for_each_seed;

@@ -9,6 +9,8 @@
     reason = "a test ends where something is not as it should be"
 )]
 
+#[path = "tidy/examples.rs"]
+mod examples;
 #[path = "tidy/islands.rs"]
 mod islands;
 #[path = "tidy/knowledge.rs"]
@@ -103,6 +105,13 @@ fn every_source_file_keeps_the_rules() {
 fn the_islands_offer_what_is_listed() {
     let listed = include_str!("tidy/islands.txt");
     let findings = islands::offers_what_is_listed(&sources(), listed);
+    assert!(findings.is_empty(), "\n{}\n", findings.join("\n"));
+}
+
+#[test]
+fn what_is_called_is_shown() {
+    let listed = include_str!("tidy/without_examples.txt");
+    let findings = examples::what_is_called_is_shown(&sources(), listed);
     assert!(findings.is_empty(), "\n{}\n", findings.join("\n"));
 }
 

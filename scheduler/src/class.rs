@@ -10,6 +10,22 @@ pub const CLASSES_MAX: usize = 8;
 /// The classes of a process, fixed before the first request.
 ///
 /// The default has the three built-in ones.
+///
+/// ```
+/// use cutaway_scheduler::{Class, ClassId, ClassTable, Nanos};
+///
+/// let mut classes = ClassTable::default();
+/// let bulk = Class { name: "bulk", deadline: Nanos::from_secs(30) };
+/// let bulk = classes.add(bulk)?;
+/// classes.set_deadline(ClassId::BATCH, Nanos::from_secs(5))?;
+///
+/// assert_eq!(classes.count(), 4);
+/// assert_eq!(classes.find("bulk"), Some(bulk));
+/// assert_eq!(classes.class(ClassId::BATCH).deadline, Nanos::from_secs(5));
+/// let names: Vec<_> = classes.iter().map(|(_, class)| class.name).collect();
+/// assert_eq!(names, ["interactive", "standard", "batch", "bulk"]);
+/// # Ok::<(), cutaway_scheduler::ClassRefusal>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClassTable(Vec<Class>);
 
@@ -98,6 +114,14 @@ pub struct Class {
 }
 
 /// Names a class of a [`ClassTable`].
+///
+/// ```
+/// use cutaway_scheduler::{CLASSES_MAX, ClassId};
+///
+/// assert_eq!(ClassId::new(1), Some(ClassId::STANDARD));
+/// assert_eq!(ClassId::STANDARD.index(), 1);
+/// assert_eq!(ClassId::new(CLASSES_MAX as u8), None);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClassId(u8);
 

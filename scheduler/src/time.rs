@@ -12,6 +12,21 @@ use std::time::Duration;
 ///
 /// # Units
 /// Nanoseconds since the clock's own origin. 64 bits last 584 years.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use cutaway_scheduler::Nanos;
+///
+/// let length = Nanos::from_secs(1) + Nanos::from_millis(2) + Nanos::from_micros(3);
+/// assert_eq!(length.as_u64(), 1_002_003_000);
+/// assert_eq!(length, Duration::from_micros(1_002_003).into());
+///
+/// let begun = Nanos::from_millis(5);
+/// assert_eq!((begun + length).since(begun), length);
+/// assert_eq!(begun.since(begun + length), Nanos::ZERO);
+/// assert_eq!(Nanos::NEVER + length, Nanos::NEVER);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Nanos(pub u64);
 
@@ -88,6 +103,15 @@ pub trait Clock {
 }
 
 /// A clock that moves only when it is told to. Clones share the time.
+///
+/// ```
+/// use cutaway_scheduler::{Clock, ManualClock, Nanos};
+///
+/// let clock = ManualClock::new();
+/// clock.advance(Nanos::from_millis(5));
+/// clock.advance_to(Nanos::from_millis(3));
+/// assert_eq!(clock.clone().now(), Nanos::from_millis(5));
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct ManualClock(Rc<Cell<u64>>);
 

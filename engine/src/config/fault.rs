@@ -120,6 +120,16 @@ impl ConfigRefused {
 
     /// What is wrong: first what concerns the program, then files from top to bottom, then variables,
     /// then the command line.
+    ///
+    /// ```
+    /// use cutaway::Config;
+    ///
+    /// let refused = Config::new().text("blog.toml", "[server]\nshard = 2").check().unwrap_err();
+    /// assert_eq!(
+    ///     refused.faults()[0].to_string(),
+    ///     "blog.toml:2:1: unknown key `server.shard`; did you mean `server.shards`?"
+    /// );
+    /// ```
     pub fn faults(&self) -> &[ConfigFault] {
         &self.0
     }

@@ -1,4 +1,5 @@
-//! Where a request's bytes and borrowed values live: a bump arena that stays where it is.
+//! Where a request's bytes and borrowed values live, and what its end owes: a bump arena and its lists,
+//! which stay where they are.
 //!
 //! A frame keeps references into its arena across moves of the frame, for a slab may move its
 //! entries. Safe code was not enough: a `Bump` held by value would move with the frame, and a
@@ -8,12 +9,14 @@
 //! # Invariants
 //! 1. `OwnedArena::at` comes from `Box::into_raw`, is freed in `drop` only, and is never handed out.
 //! 2. `reset` and `drop` take the owner mutably or by value: no reference made through
-//!    `OwnedArena::arena` is alive then.
+//!    `OwnedArena::ground` is alive then.
 
 use std::fmt;
 use std::ptr::NonNull;
 
 use bumpalo::Bump;
+
+use super::frame::Endings;
 
 /// A request's arena. What it gives lives until the request ends and is never dropped.
 ///
@@ -64,12 +67,34 @@ impl Arena {
     }
 
     /// A copy of the values. They are `Copy` because an arena drops nothing.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// slot!(pub Steps<'r>: &'r [i64]);
+    ///
+    /// fn steps(cx: &mut Cx<Writes<Steps>>) {
+    ///     let steps = cx.arena().slice(&[1, 2, 3]);
+    ///     cx.put(Steps, steps);
+    /// }
+    /// # assert_eq!(cutaway::testing::get("/").run(steps).slot(Steps, |steps| steps.len()), Some(3));
+    /// ```
     #[inline]
     pub fn slice<T: Copy>(&self, values: &[T]) -> &[T] {
         self.0.alloc_slice_copy(values)
     }
 
     /// Keeps a value.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// slot!(pub Large<'r>: &'r [u8; 1024]);
+    ///
+    /// fn fill(cx: &mut Cx<Writes<Large>>) {
+    ///     let large = cx.arena().value([0; 1024]);
+    ///     cx.put(Large, large);
+    /// }
+    /// # assert_eq!(cutaway::testing::get("/").run(fill).slot(Large, |large| large[7]), Some(0));
+    /// ```
     #[inline]
     pub fn value<T: Copy>(&self, value: T) -> &T {
         self.0.alloc(value)
@@ -102,18 +127,27 @@ impl fmt::Debug for Arena {
     }
 }
 
+/// What a request stands on.
+pub(super) struct Ground {
+    pub(super) arena: Arena,
+    pub(super) endings: Endings,
+}
+
 /// Owns an arena at an address that no move changes.
 pub(crate) struct OwnedArena {
-    at: NonNull<Arena>,
+    at: NonNull<Ground>,
     capacity_bytes: usize,
 }
 
 impl OwnedArena {
     /// An arena with room for `capacity_bytes`.
     pub(crate) fn with_capacity(capacity_bytes: usize) -> OwnedArena {
-        let arena = Box::new(Arena(Bump::with_capacity(capacity_bytes)));
+        let ground = Box::new(Ground {
+            arena: Arena(Bump::with_capacity(capacity_bytes)),
+            endings: Endings::default(),
+        });
         OwnedArena {
-            at: NonNull::from(Box::leak(arena)),
+            at: NonNull::from(Box::leak(ground)),
             capacity_bytes,
         }
     }
@@ -121,6 +155,12 @@ impl OwnedArena {
     /// The arena, while nobody resets it.
     #[inline]
     pub(crate) fn arena(&self) -> &Arena {
+        &self.ground().arena
+    }
+
+    /// The arena, and what the end of its request owes.
+    #[inline]
+    pub(super) fn ground(&self) -> &Ground {
         // SAFETY: by 1 it is there, by 2 nobody holds it mutably while `self` is borrowed.
         unsafe { self.at.as_ref() }
     }
@@ -130,7 +170,7 @@ impl OwnedArena {
     #[inline]
     pub(crate) fn reset(&mut self) {
         // SAFETY: by 1 it is there, by 2 this is the only reference.
-        let arena = unsafe { self.at.as_mut() };
+        let Ground { arena, .. } = unsafe { self.at.as_mut() };
         arena.0.reset();
         if arena.0.chunk_capacity() > self.capacity_bytes * KEPT_FACTOR_MAX {
             arena.0 = Bump::with_capacity(self.capacity_bytes);

@@ -24,6 +24,13 @@ pub enum ExitKind {
 
 impl ExitKind {
     /// Whether a reply is sent.
+    ///
+    /// ```
+    /// use cutaway::ctx::ExitKind;
+    ///
+    /// assert!(ExitKind::Expired.has_reply());
+    /// assert!(!ExitKind::ClientGone.has_reply());
+    /// ```
     pub fn has_reply(self) -> bool {
         !matches!(self, ExitKind::ClientGone | ExitKind::Cancelled)
     }
@@ -54,16 +61,52 @@ impl Exit {
     }
 
     /// How it ended.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// fn watch(cx: &mut Cx) {
+    ///     cx.on_exit(|exit| assert_eq!(exit.kind(), cutaway::ctx::ExitKind::Done));
+    /// }
+    /// # fn answer(cx: &mut Cx) -> Step { cx.text("hello") }
+    /// # let app = cutaway::testing::App::new(Routes::new().get("/", chain(watch).then(answer)).build()?);
+    /// # app.get("/").send().assert_status(Status::OK);
+    /// # app.finish();
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn kind(&self) -> ExitKind {
         self.kind
     }
 
     /// The status of the reply; none where there is no reply.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// fn watch(cx: &mut Cx) {
+    ///     cx.on_exit(|exit| assert_eq!(exit.status(), Some(Status::OK)));
+    /// }
+    /// # fn answer(cx: &mut Cx) -> Step { cx.text("hello") }
+    /// # let app = cutaway::testing::App::new(Routes::new().get("/", chain(watch).then(answer)).build()?);
+    /// # app.get("/").send().assert_status(Status::OK);
+    /// # app.finish();
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn status(&self) -> Option<Status> {
         self.status
     }
 
     /// Why it failed; none where it did not.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// fn watch(cx: &mut Cx) {
+    ///     cx.on_exit(|exit| assert!(exit.failure().is_none()));
+    /// }
+    /// # fn answer(cx: &mut Cx) -> Step { cx.text("hello") }
+    /// # let app = cutaway::testing::App::new(Routes::new().get("/", chain(watch).then(answer)).build()?);
+    /// # app.get("/").send().assert_status(Status::OK);
+    /// # app.finish();
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn failure(&self) -> Option<&Failure> {
         self.failure.as_ref()
     }

@@ -21,7 +21,8 @@
 //!    and `request` to a request inside the arena. `begin` runs on an ended frame only.
 //! 3. A `Window<C>` exists only while its frame's plan is that of the access it was opened with,
 //!    and that access was made for `C`; so index and type of every place it uses agree by 1. A
-//!    bare one has no `C`, and uses no place.
+//!    `Footing` may outlast its window: it keeps nothing of the frame, only what the frame's arena
+//!    keeps in its place.
 //! 4. A bit of `present` is set if and only if the slot at its place holds an initialised value. It
 //!    is written once: no value changes or moves until `exit`, which clears all bits.
 //! 5. What a value borrows as `'r` lives until `exit`, and unless it is an owned value until `end`:
@@ -42,7 +43,7 @@ use std::cell::{Cell, Ref, RefCell, RefMut};
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
-use super::arena::{Arena, OwnedArena};
+use super::arena::{Arena, Ground, OwnedArena};
 use super::exit::Exit;
 use super::id::Identity;
 use super::list::sealed::Member;
@@ -53,11 +54,11 @@ use crate::effect::{EffectResult, ResultBuffer};
 use crate::response::{Output, Problem, Renderer};
 use crate::step::Failure;
 
-pub(super) use ending::cell_layout;
+pub(super) use ending::{Endings, cell_layout};
 pub(crate) use need::{Filler, NeedFault, Target};
 pub(crate) use plan::{Access, FRAME_BYTES_MAX, Plan, PlanBuilder, PlanRefusal, SLOTS_MAX};
 
-use ending::{Endings, value_offset};
+use ending::value_offset;
 use need::KeptNeed;
 use plan::{Place, PlanId};
 use touched::Touched;
@@ -71,12 +72,13 @@ pub(crate) struct Frame {
     present: Cell<u64>,
     marks: Cell<Marks>,
     touched: Touched,
-    endings: Endings,
     pub(super) identity: Identity,
     need: Cell<Option<KeptNeed>>,
     /// What the effects of the request's needs gave, those of each need in their order.
     results: Vec<Option<EffectResult>>,
     output: RefCell<Output>,
+    /// Why its content is refused, until the step that says so takes it.
+    refusal: Cell<Option<Failure>>,
 }
 
 #[derive(Clone, Copy)]
@@ -120,11 +122,11 @@ impl Frame {
             present: Cell::new(0),
             marks: Cell::new(Marks::default()),
             touched: Touched::default(),
-            endings: Endings::default(),
             identity: Identity::default(),
             need: Cell::new(None),
             results: Vec::with_capacity(RESULTS_KEPT),
             output: RefCell::new(Output::default()),
+            refusal: Cell::new(None),
         }
     }
 
@@ -201,6 +203,11 @@ impl Frame {
         self.output.borrow()
     }
 
+    /// The request's content is refused for this; the last step of its route will say so.
+    pub(crate) fn refuse(&mut self, failure: Failure) {
+        self.refusal.set(Some(failure));
+    }
+
     /// Whether a request is in the frame.
     pub(crate) fn is_begun(&self) -> bool {
         self.begun.is_some()
@@ -231,7 +238,7 @@ impl Frame {
     /// Whether there is a callback to run or a value to drop.
     #[inline]
     pub(crate) fn owes_exit(&self) -> bool {
-        !self.endings.is_empty()
+        !self.endings().is_empty()
     }
 
     /// Runs the callbacks and drops what is owned, each once, whatever they do. The slots are empty
@@ -242,7 +249,7 @@ impl Frame {
         self.need.set(None);
         // SAFETY: by 5 what callbacks borrow is alive. No window is open on a frame that is taken
         // mutably, and by 6 nothing of the frame speaks of its values any more.
-        unsafe { self.endings.run(exit) };
+        unsafe { self.endings().run(exit) };
     }
 
     /// Ends the request: its exit, where it has had none; hands the result buffers back, the latest
@@ -264,6 +271,11 @@ impl Frame {
                 recycle(buffer);
             }
         }
+    }
+
+    #[inline]
+    fn endings(&self) -> &Endings {
+        &self.arena.ground().endings
     }
 
     #[inline]
@@ -296,7 +308,7 @@ impl Frame {
             if S::Store::IS_DROPPED {
                 // SAFETY: by 1 the cell is laid out for `S`; by 4 nothing writes it again before
                 // `exit`, and the arena is reset after it only.
-                unsafe { self.endings.owe_drop::<S>(cell) };
+                unsafe { self.endings().owe_drop::<S>(cell) };
             }
             self.present.set(self.present.get() | bit);
         } else {
@@ -412,15 +424,11 @@ impl<'r, C> Window<'r, C> {
         unsafe { begun.request.cast::<Request<'r>>().as_ref() }
     }
 
-    /// The request alone, without a slot or a resource of it: `()` is no clauses, so nothing reads the
-    /// access.
+    /// What of the request may be kept beyond the step.
     #[inline]
-    pub(crate) fn bare(&self) -> Window<'r, ()> {
-        Window {
-            frame: self.frame,
-            base: self.base,
-            access: self.access,
-            clauses: PhantomData,
+    pub(crate) fn footing(&self) -> Footing<'r> {
+        Footing {
+            ground: self.frame.arena.ground(),
             brand: PhantomData,
         }
     }
@@ -430,14 +438,40 @@ impl<'r, C> Window<'r, C> {
         self.frame.identity.ask(self.request(), self.arena())
     }
 
+    /// Why the request's content is refused.
+    pub(crate) fn take_refusal(&self) -> Option<Failure> {
+        self.frame.refusal.take()
+    }
+
     /// Takes on a callback for the request's exit.
     pub(crate) fn on_exit<F: FnOnce(&Exit) + 'r>(&self, callback: F) {
-        // SAFETY: by 5 what `'r` names lasts until `exit`, which neither `end` nor a drop leaves out.
-        unsafe { self.frame.endings.owe_call(self.arena(), callback) };
+        self.footing().on_exit(callback);
     }
 
     pub(crate) fn output(&self) -> RefMut<'_, Output> {
         self.frame.output.borrow_mut()
+    }
+}
+
+/// The arena and the exit of a request: what a window gives to values that outlast it, for they, as the
+/// request's values do, may be used after the frame was moved or taken mutably.
+///
+/// Invariant as a window is.
+pub(crate) struct Footing<'r> {
+    ground: &'r Ground,
+    brand: PhantomData<Cell<&'r ()>>,
+}
+
+impl<'r> Footing<'r> {
+    #[inline]
+    pub(crate) fn arena(&self) -> &'r Arena {
+        &self.ground.arena
+    }
+
+    /// Takes on a callback for the request's exit.
+    pub(crate) fn on_exit<F: FnOnce(&Exit) + 'r>(&self, callback: F) {
+        // SAFETY: by 5 what `'r` names lasts until `exit`, which neither `end` nor a drop leaves out.
+        unsafe { self.ground.endings.owe_call(self.arena(), callback) };
     }
 }
 

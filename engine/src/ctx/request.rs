@@ -82,21 +82,61 @@ impl<'r> Request<'r> {
     }
 
     /// The method.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// fn show(cx: &mut Cx) -> Step {
+    ///     cx.text(cx.request().method().name())
+    /// }
+    ///
+    /// let tested = cutaway::testing::get("/").run(show);
+    /// assert_eq!(tested.response().body().as_slice(), b"GET");
+    /// ```
     pub fn method(&self) -> Method {
         self.method
     }
 
     /// The request-target as it came.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// fn show(cx: &mut Cx) -> Step {
+    ///     cx.text(cx.request().target())
+    /// }
+    ///
+    /// let tested = cutaway::testing::get("/posts?page=2").run(show);
+    /// assert_eq!(tested.response().body().as_slice(), b"/posts?page=2");
+    /// ```
     pub fn target(&self) -> &'r str {
         self.target.text(self.head)
     }
 
     /// The path as it came, not percent-decoded.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// fn show(cx: &mut Cx) -> Step {
+    ///     cx.text(cx.request().path())
+    /// }
+    ///
+    /// let tested = cutaway::testing::get("/posts?page=2").run(show);
+    /// assert_eq!(tested.response().body().as_slice(), b"/posts");
+    /// ```
     pub fn path(&self) -> &'r str {
         self.path.text(self.head)
     }
 
     /// The query as it came, without the question mark.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// fn show(cx: &mut Cx) -> Step {
+    ///     cx.text(cx.request().query().unwrap_or("none"))
+    /// }
+    ///
+    /// let tested = cutaway::testing::get("/posts?page=2").run(show);
+    /// assert_eq!(tested.response().body().as_slice(), b"page=2");
+    /// ```
     pub fn query(&self) -> Option<&'r str> {
         self.query.map(|query| query.text(self.head))
     }
@@ -107,18 +147,52 @@ impl<'r> Request<'r> {
     }
 
     /// The value of the first field of this name, in any case of letters.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// fn show(cx: &mut Cx) -> Step {
+    ///     let agent = cx.request().field("user-agent").unwrap_or(b"nobody");
+    ///     cx.slice("text/plain", agent)
+    /// }
+    ///
+    /// let tested = cutaway::testing::get("/").field("User-Agent", "curl/8").run(show);
+    /// assert_eq!(tested.response().body().as_slice(), b"curl/8");
+    /// ```
     pub fn field(&self, name: &str) -> Option<&'r [u8]> {
         self.fields()
             .find_map(|(known, value)| known.eq_ignore_ascii_case(name.as_bytes()).then_some(value))
     }
 
     /// All field lines in the order they came: names as they were written, and values.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// fn count(cx: &mut Cx) -> Step {
+    ///     cx.json(&cx.request().fields().filter(|(name, _)| name.eq_ignore_ascii_case(b"cookie")).count())
+    /// }
+    ///
+    /// let tested = cutaway::testing::get("/").field("Cookie", "a=1").field("cookie", "b=2").run(count);
+    /// assert_eq!(tested.response().body().as_slice(), b"2");
+    /// ```
     pub fn fields(&self) -> impl Iterator<Item = (&'r [u8], &'r [u8])> + '_ {
         (self.fields.iter()).map(|field| (field.name.of(self.head), field.value.of(self.head)))
     }
 
     /// A path parameter, percent-decoded; none where the pattern has no such parameter or the bytes
     /// are not UTF-8.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// fn show(cx: &mut Cx) -> Step {
+    ///     let slug = cx.request().param("slug", cx.arena()).or_fail(BadRequest, "path", "slug")?;
+    ///     cx.text(slug)
+    /// }
+    ///
+    /// let tested = cutaway::testing::get("/").param("slug", "caf%C3%A9").run(show);
+    /// assert_eq!(tested.response().body().as_slice(), "café".as_bytes());
+    /// let tested = cutaway::testing::get("/").param("slug", "%FF").run(show);
+    /// assert_eq!(tested.failure().unwrap().kind(), BadRequest);
+    /// ```
     pub fn param(&self, name: &str, arena: &'r Arena) -> Option<&'r str> {
         path_text(self.param_bytes(name)?, arena)
     }
@@ -130,6 +204,17 @@ impl<'r> Request<'r> {
     }
 
     /// A path parameter as it came.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// fn show(cx: &mut Cx) -> Step {
+    ///     let slug = cx.request().param_bytes("slug").unwrap_or_default();
+    ///     cx.slice("text/plain", slug)
+    /// }
+    ///
+    /// let tested = cutaway::testing::get("/").param("slug", "caf%C3%A9").run(show);
+    /// assert_eq!(tested.response().body().as_slice(), b"caf%C3%A9");
+    /// ```
     pub fn param_bytes(&self, name: &str) -> Option<&'r [u8]> {
         let param = self.params.iter().find(|param| param.name == name)?;
         Some(param.text.of(self.head))

@@ -5,7 +5,7 @@ use std::any::TypeId;
 use std::marker::PhantomData;
 use std::mem;
 
-use super::extract::Extract;
+use super::extract::{Extract, Source};
 use super::frame;
 use super::list::{AvailableFrom, Provides};
 
@@ -98,6 +98,11 @@ impl SlotMeta {
             name: S::NAME,
             extract: S::Origin::EXTRACT,
         }
+    }
+
+    /// Whether it is filled from the request's content.
+    pub(crate) fn is_body(&self) -> bool {
+        (self.extract).is_some_and(|extract| matches!(extract.source, Source::Body(_)))
     }
 
     /// Whether both speak of one slot.

@@ -1,9 +1,11 @@
 //! What a user's code leaves in a request ends once, however the request does. Run under Miri too.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+
+use cutaway_scheduler::Nanos;
 
 use super::*;
-use crate::effect::{Column, DecodeError, FromRow, Row};
+use crate::effect::{BodyHandle, Column, DecodeError, EffectResult, FromRow, Row};
 use crate::http::{Method, Span, Status};
 use crate::prelude::*;
 use crate::response::{Problem, problem};
@@ -385,6 +387,43 @@ fn a_problem_names_the_request_that_was_asked_for_its_id() {
     let (shown, known) = body(chain(asks).then(fails));
     assert_eq!(shown, known);
     assert!(shown.unwrap().starts_with("0000000000000001"));
+}
+
+/// A handle may be kept for a later step, or for the exit, while the context moves: what it makes
+/// belongs to its own request.
+#[test]
+fn a_handle_stays_with_its_request() {
+    slot!(Kept<'r>: Cell<Option<BodyHandle<'r>>>);
+    slot!(Sum: Noted);
+    fn nothing(_: &mut Noted, _: &[u8]) -> Result<(), Failure> {
+        Ok(())
+    }
+    fn keeps(cx: &mut Cx<Writes<Kept>, Uses<Body>>) -> Step {
+        let (now, at_exit) = (cx.body(), cx.body());
+        cx.put(Kept, Cell::new(Some(now)));
+        cx.on_exit(move |_| drop(at_exit.fold(Noted("at exit"), nothing)));
+        cx.need(cx.timer(1.millis()))
+    }
+    fn folds(cx: &mut Cx<Reads<Kept>, Writes<Sum>, Uses<Body>>) -> Step {
+        let body = cx.get(Kept).take().or_fail(Internal, "handle", "")?;
+        cx.need(body.fold(Noted("folded"), nothing).into(Sum))
+    }
+    let route = route(chain(keeps).then(folds), problem);
+    let mut contexts = [Context::with_capacity(256), Context::with_capacity(256)];
+    for context in &mut contexts {
+        begin(context, &route);
+        assert_eq!(context.run(&route, &mut Unobserved), Outcome::Need);
+    }
+    NOTES.take();
+    contexts.reverse();
+    let [mut context, other] = contexts;
+    let elapsed = EffectResult::Elapsed(Nanos::from_millis(1));
+    let outcome = context.resume(&route, [Some(elapsed)], &mut Unobserved);
+    assert_eq!(outcome, Outcome::Need);
+    drop(other);
+    assert_eq!(NOTES.take(), ["drop at exit"]);
+    context.end(drop);
+    assert_eq!(NOTES.take(), ["drop folded", "drop at exit"]);
 }
 
 fn route<G, A, O>(chain: Chain<G, A, O>, renderer: Renderer) -> Route {

@@ -8,6 +8,7 @@ use super::list::{Clauses, Readable, Usable, Writable};
 use super::request::Request;
 use super::slot::{Slot, Value};
 use crate::effect::{Body, BodyHandle, Kind, Resource, ResourceIndex};
+use crate::step::Failure;
 
 /// A request as one step may see and change it. The clauses say what that is:
 /// [`Reads`](crate::Reads), [`Writes`](crate::Writes), [`Uses`](crate::Uses), in any order.
@@ -46,6 +47,18 @@ where
     ///
     /// It is there by construction: the pipeline was checked when it was compiled and again when it
     /// was built.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// slot!(pub Id: i64 = path "id");
+    ///
+    /// fn show(cx: &mut Cx<Reads<Id>>) -> Step {
+    ///     let id = cx.get(Id);
+    ///     cx.json(id)
+    /// }
+    /// # let tested = cutaway::testing::get("/7").param("id", "7").run(show);
+    /// # assert_eq!(tested.response().body().as_slice(), b"7");
+    /// ```
     #[inline(always)]
     pub fn get<S, I>(&self, _slot: S) -> &'r Value<'r, S>
     where
@@ -57,6 +70,18 @@ where
     /// Gives a slot in `Writes` its value, and shows it.
     ///
     /// The first value stays: a second `put` drops its value and fails the request with a 500.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// slot!(pub Name: String);
+    ///
+    /// fn name(cx: &mut Cx<Writes<Name>>) {
+    ///     let name = cx.put(Name, "ann".to_owned());
+    ///     assert_eq!(name.len(), 3);
+    /// }
+    /// # let tested = cutaway::testing::get("/").run(name);
+    /// # assert_eq!(tested.slot(Name, String::clone).as_deref(), Some("ann"));
+    /// ```
     #[inline(always)]
     pub fn put<S, I>(&mut self, _slot: S, value: Value<'r, S>) -> &'r Value<'r, S>
     where
@@ -66,13 +91,25 @@ where
     }
 
     /// The handle of a resource in `Uses`, from which effects are built.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// resource!(pub Blog: Sqlite);
+    /// slot!(pub Count: (i64,));
+    ///
+    /// fn count(cx: &mut Cx<Writes<Count>, Uses<Blog>>) -> Step {
+    ///     let query = cx.on(Blog).query_one("SELECT count(*) FROM posts");
+    ///     cx.need(query.into(Count))
+    /// }
+    /// # assert_eq!(cutaway::testing::get("/").run(count).decision(), Ok(Decision::Need));
+    /// ```
     #[inline]
     pub fn on<D, I>(&self, _resource: D) -> <D::Kind as Kind>::Handle<'r>
     where
         D: Resource + Usable<<(A, B, C) as Clauses>::Uses, I>,
     {
         let resource = ResourceIndex(self.window.resource::<D, I>());
-        D::Kind::handle(resource, Keeper::of(self.window.bare()))
+        D::Kind::handle(resource, Keeper::of(self.window.footing()))
     }
 
     /// Takes the request's content: it is read when the effect that this builds is performed. The step
@@ -105,15 +142,44 @@ impl<'r, A, B, C> Cx<'r, A, B, C> {
     }
 
     /// The request's arena: for borrowed slots and whatever else must live as long as the request.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// slot!(pub Words<'r>: &'r [&'r str]);
+    ///
+    /// fn split(cx: &mut Cx<Writes<Words>>) {
+    ///     let words: Vec<&str> = cx.request().path().split('/').skip(1).collect();
+    ///     let words = cx.arena().slice(&words);
+    ///     cx.put(Words, words);
+    /// }
+    /// # let tested = cutaway::testing::get("/a/b").run(split);
+    /// # assert_eq!(tested.slot(Words, |words| words.len()), Some(2));
+    /// ```
     #[inline]
     pub fn arena(&self) -> &'r Arena {
         self.window.arena()
     }
 
     /// The request as it came.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// fn greet(cx: &mut Cx) -> Step {
+    ///     let request = cx.request();
+    ///     cx.text(&format!("{} {}", request.method().name(), request.path()))
+    /// }
+    /// # let tested = cutaway::testing::get("/hello?a=1").run(greet);
+    /// # assert_eq!(tested.response().body().as_slice(), b"GET /hello");
+    /// ```
     #[inline]
     pub fn request(&self) -> &'r Request<'r> {
         self.window.request()
+    }
+
+    /// Why the request's content is refused: for the engine's own step, which runs where it is.
+    pub(crate) fn refusal(&self) -> Failure {
+        let refusal = self.window.take_refusal();
+        refusal.expect("whoever sends a request to a refusing route says why")
     }
 
     /// The request's id: what the client sent as `X-Request-Id`, where that is a token of at most 128
@@ -173,6 +239,18 @@ impl<'r, A, B, C> Cx<'r, A, B, C> {
     }
 
     /// A path parameter, percent-decoded; bytes that are not UTF-8 become `U+FFFD`.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// slot!(pub Post<'r>: Option<&'r str>);
+    ///
+    /// fn show(cx: &mut Cx<Reads<Post>>) -> Step {
+    ///     let post = cx.get(Post).or_fail(NotFound, "post", cx.param("id"))?;
+    ///     cx.text(post)
+    /// }
+    /// # let tested = cutaway::testing::get("/7").param("id", "a%20b").put_with(Post, |_| None).run(show);
+    /// # assert_eq!(tested.failure().unwrap().key(), "a b");
+    /// ```
     ///
     /// # Panics
     /// The route's pattern has no such parameter; the request is answered with a 500 then.

@@ -96,11 +96,33 @@ pub struct BodyHandle<'r> {
 
 impl<'r> BodyHandle<'r> {
     /// The content as it comes, into a slot of type `&'r [u8]` or what can be made of it.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// slot!(pub Sent<'r>: &'r [u8]);
+    ///
+    /// fn receive(cx: &mut Cx<Writes<Sent>, Uses<Body>>) -> Step {
+    ///     cx.need(cx.body().bytes().into(Sent))
+    /// }
+    ///
+    /// let receiving = chain(receive);
+    /// ```
     pub fn bytes(self) -> Content<'r, BodyBytes> {
         Content::of(BodyFormat::Bytes, None)
     }
 
     /// Text, into a slot of a type that is [read from text](FromText).
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// slot!(pub Sent<'r>: &'r str);
+    ///
+    /// fn receive(cx: &mut Cx<Writes<Sent>, Uses<Body>>) -> Step {
+    ///     cx.need(cx.body().text().into(Sent))
+    /// }
+    ///
+    /// let receiving = chain(receive);
+    /// ```
     ///
     /// # Errors
     /// The effect fails with a 415 where the content is of another type by its own words, the request
@@ -137,6 +159,22 @@ impl<'r> BodyHandle<'r> {
     }
 
     /// A form, into a slot of a type that serde can read.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// #[derive(serde::Deserialize)]
+    /// pub struct Comment<'r> {
+    ///     text: &'r str,
+    /// }
+    ///
+    /// slot!(pub Sent<'r>: Comment<'r>);
+    ///
+    /// fn receive(cx: &mut Cx<Writes<Sent>, Uses<Body>>) -> Step {
+    ///     cx.need(cx.body().form().into(Sent))
+    /// }
+    ///
+    /// let receiving = chain(receive);
+    /// ```
     ///
     /// # Errors
     /// As [`json`](BodyHandle::json).
@@ -270,6 +308,17 @@ impl<'r, Q: Shape> Content<'r, Q> {
     }
 
     /// How long the effect may take. Without it only the request's deadline bounds it.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// slot!(pub Sent<'r>: &'r [u8]);
+    ///
+    /// fn receive(cx: &mut Cx<Writes<Sent>, Uses<Body>>) -> Step {
+    ///     cx.need(cx.body().bytes().timeout(2.secs()).into(Sent))
+    /// }
+    ///
+    /// let receiving = chain(receive);
+    /// ```
     pub fn timeout(mut self, length: Duration) -> Self {
         self.timeout = Some(length.into());
         self
@@ -317,6 +366,17 @@ impl<'r, Q: Shape> Content<'r, Q> {
     }
 
     /// The slot that the content goes into; it must be in the step's `Writes`.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// slot!(pub Sent: Vec<u8>);
+    ///
+    /// fn receive(cx: &mut Cx<Writes<Sent>, Uses<Body>>) -> Step {
+    ///     cx.need(cx.body().bytes().into(Sent))
+    /// }
+    ///
+    /// let receiving = chain(receive);
+    /// ```
     pub fn into<S: Slot>(self, _slot: S) -> Effect<'r, S>
     where
         Value<'r, S>: Decode<'r, Q>,

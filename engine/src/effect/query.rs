@@ -57,23 +57,71 @@ pub struct SqliteHandle<'r> {
 impl<'r> SqliteHandle<'r> {
     /// A query whose first row, if there is one, goes into a slot of type `Option<T>`. Rows behind it
     /// are not read.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # resource!(pub Blog: Sqlite);
+    /// # slot!(pub Id: i64);
+    /// slot!(pub Found<'r>: Option<(&'r str,)>);
+    ///
+    /// fn ask(cx: &mut Cx<Reads<Id>, Writes<Found>, Uses<Blog>>) -> Step {
+    ///     let id = *cx.get(Id);
+    ///     cx.need(cx.on(Blog).query_opt("SELECT title FROM posts WHERE id = ?1").bind(id).into(Found))
+    /// }
+    /// # assert_eq!(cutaway::testing::get("/").put(Id, 7).run(ask).decision(), Ok(Decision::Need));
+    /// ```
     pub fn query_opt(self, sql: &'static str) -> Query<'r, OneOrNone> {
         Query::first(self, SqlMode::Read, sql, 1)
     }
 
     /// A query whose first row goes into a slot of type `T`. Without one the request fails with a
     /// 404.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # resource!(pub Blog: Sqlite);
+    /// slot!(pub Found: (i64,));
+    ///
+    /// fn ask(cx: &mut Cx<Writes<Found>, Uses<Blog>>) -> Step {
+    ///     cx.need(cx.on(Blog).query_one("SELECT count(*) FROM posts").into(Found))
+    /// }
+    /// # assert_eq!(cutaway::testing::get("/").run(ask).decision(), Ok(Decision::Need));
+    /// ```
     pub fn query_one(self, sql: &'static str) -> Query<'r, One> {
         Query::first(self, SqlMode::Read, sql, 1)
     }
 
     /// A query whose rows go into a slot of type `&'r [T]`.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # resource!(pub Blog: Sqlite);
+    /// slot!(pub Found<'r>: &'r [(i64, &'r str)]);
+    ///
+    /// fn ask(cx: &mut Cx<Writes<Found>, Uses<Blog>>) -> Step {
+    ///     cx.need(cx.on(Blog).query("SELECT id, title FROM posts LIMIT 20").into(Found))
+    /// }
+    /// # assert_eq!(cutaway::testing::get("/").run(ask).decision(), Ok(Decision::Need));
+    /// ```
     pub fn query(self, sql: &'static str) -> Query<'r, Many> {
         Query::first(self, SqlMode::Read, sql, u32::MAX)
     }
 
     /// A statement that writes. What it changed goes into a slot of type
     /// [`Executed`](super::Executed).
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # resource!(pub Blog: Sqlite);
+    /// # slot!(pub Id: i64);
+    /// slot!(pub Found: Executed);
+    ///
+    /// fn ask(cx: &mut Cx<Reads<Id>, Writes<Found>, Uses<Blog>>) -> Step {
+    ///     let id = *cx.get(Id);
+    ///     cx.need(cx.on(Blog).exec("DELETE FROM posts WHERE id = ?1").bind(id).into(Found))
+    /// }
+    /// # assert_eq!(cutaway::testing::get("/").put(Id, 7).run(ask).decision(), Ok(Decision::Need));
+    /// ```
     pub fn exec(self, sql: &'static str) -> Query<'r, Changes, Writing> {
         Query::first(self, SqlMode::Write, sql, 0)
     }
@@ -219,6 +267,19 @@ impl MayChange for InTransaction {}
 impl<'r, Q, K> Query<'r, Q, K> {
     /// The value of the statement's next parameter: the first call binds `?1`. Text and bytes must
     /// live as long as the request.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # resource!(pub Blog: Sqlite);
+    /// # slot!(pub Id: i64);
+    /// slot!(pub Found<'r>: &'r [(&'r str,)]);
+    ///
+    /// fn ask(cx: &mut Cx<Reads<Id>, Writes<Found>, Uses<Blog>>) -> Step {
+    ///     let id = *cx.get(Id);
+    ///     cx.need(cx.on(Blog).query("SELECT title FROM posts WHERE id > ?1 LIMIT ?2").bind(id).bind(20).into(Found))
+    /// }
+    /// # assert_eq!(cutaway::testing::get("/").put(Id, 7).run(ask).decision(), Ok(Decision::Need));
+    /// ```
     pub fn bind(mut self, value: impl Into<SqlValue<'r>>) -> Self {
         self.params.push(value.into());
         self
@@ -251,6 +312,17 @@ impl<'r, Q, K> Query<'r, Q, K> {
     }
 
     /// How long the effect may take. Without it only the request's deadline bounds it.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # resource!(pub Blog: Sqlite);
+    /// slot!(pub Found: (i64,));
+    ///
+    /// fn ask(cx: &mut Cx<Writes<Found>, Uses<Blog>>) -> Step {
+    ///     cx.need(cx.on(Blog).query_one("SELECT count(*) FROM posts").timeout(20.millis()).into(Found))
+    /// }
+    /// # assert_eq!(cutaway::testing::get("/").run(ask).decision(), Ok(Decision::Need));
+    /// ```
     pub fn timeout(mut self, length: Duration) -> Self {
         self.timeout = Some(length.into());
         self
@@ -321,6 +393,17 @@ impl<'r, Q, K> Query<'r, Q, K> {
 
 impl<'r, Q: Shape, K> Query<'r, Q, K> {
     /// The slot that the result goes into; it must be in the step's `Writes`.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # resource!(pub Blog: Sqlite);
+    /// slot!(pub Found: (i64,));
+    ///
+    /// fn ask(cx: &mut Cx<Writes<Found>, Uses<Blog>>) -> Step {
+    ///     cx.need(cx.on(Blog).query_one("SELECT count(*) FROM posts").into(Found))
+    /// }
+    /// # assert_eq!(cutaway::testing::get("/").run(ask).decision(), Ok(Decision::Need));
+    /// ```
     pub fn into<S: Slot>(self, _slot: S) -> Effect<'r, S>
     where
         Value<'r, S>: Decode<'r, Q>,

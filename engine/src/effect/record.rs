@@ -50,6 +50,19 @@ impl<'r> EffectRecord<'r> {
     }
 
     /// The statements it runs, in their order; none where it is no effect of a database.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # use cutaway::testing;
+    /// # resource!(pub Blog: Sqlite);
+    /// # slot!(pub Found: (i64,));
+    /// fn count(cx: &mut Cx<Writes<Found>, Uses<Blog>>) -> Step {
+    ///     cx.need(cx.on(Blog).query_one("SELECT count(*) FROM posts").into(Found))
+    /// }
+    ///
+    /// let tested = testing::get("/").run(count);
+    /// assert!(tested.effect().unwrap().statements()[0].params.is_empty());
+    /// ```
     pub fn statements(&self) -> &'r [SqlStatement<'r>] {
         match self.operation {
             Operation::Sqlite { statements, .. } => statements,
@@ -74,6 +87,19 @@ impl<'r> EffectRecord<'r> {
     }
 
     /// The text of its first statement; none where it is no effect of a database.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # use cutaway::testing;
+    /// # resource!(pub Blog: Sqlite);
+    /// # slot!(pub Found: (i64,));
+    /// fn count(cx: &mut Cx<Writes<Found>, Uses<Blog>>) -> Step {
+    ///     cx.need(cx.on(Blog).query_one("SELECT count(*) FROM posts").into(Found))
+    /// }
+    ///
+    /// let tested = testing::get("/").run(count);
+    /// assert_eq!(tested.effect().unwrap().sql(), Some("SELECT count(*) FROM posts"));
+    /// ```
     pub fn sql(&self) -> Option<&'static str> {
         self.statements().first().map(|statement| statement.sql)
     }

@@ -24,6 +24,20 @@ pub struct ResultBuffer {
 }
 
 /// What a statement that writes has done: the value of a slot that `exec` fills.
+///
+/// ```
+/// # use cutaway::prelude::*;
+/// slot!(pub Done: Executed);
+///
+/// fn created(cx: &mut Cx<Reads<Done>>) -> Step {
+///     let done = cx.get(Done);
+///     cx.status(Status::CREATED).json(&done.last_row_id)
+/// }
+///
+/// let done = Executed { changed_count: 1, last_row_id: 7 };
+/// let tested = cutaway::testing::post("/posts").put(Done, done).run(created);
+/// assert_eq!(tested.response().body().as_slice(), b"7");
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Executed {
     /// How many rows it inserted, updated or deleted.
@@ -280,11 +294,34 @@ pub struct Row<'r> {
 
 impl<'r> Row<'r> {
     /// How many columns it has.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// pub struct Width(usize);
+    ///
+    /// impl FromRow<'_> for Width {
+    ///     fn from_row(row: Row<'_>) -> Result<Self, DecodeError> {
+    ///         Ok(Width(row.columns_count()))
+    ///     }
+    /// }
+    /// ```
     pub fn columns_count(&self) -> usize {
         usize::from(self.columns_count)
     }
 
     /// Its columns from the first to the last.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// pub struct Post<'r> { id: i64, title: &'r str }
+    ///
+    /// impl<'r> FromRow<'r> for Post<'r> {
+    ///     fn from_row(row: Row<'r>) -> Result<Self, DecodeError> {
+    ///         let mut columns = row.columns();
+    ///         Ok(Post { id: columns.read()?, title: columns.read()? })
+    ///     }
+    /// }
+    /// ```
     pub fn columns(&self) -> Columns<'r> {
         Columns {
             rest: self.bytes,
@@ -294,6 +331,17 @@ impl<'r> Row<'r> {
     }
 
     /// The value of the column at `index`, counted from zero.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// pub struct Title<'r>(&'r str);
+    ///
+    /// impl<'r> FromRow<'r> for Title<'r> {
+    ///     fn from_row(row: Row<'r>) -> Result<Self, DecodeError> {
+    ///         Ok(Title(row.read(1)?))
+    ///     }
+    /// }
+    /// ```
     ///
     /// # Complexity
     /// Steps over the columns before it. To read them all, use [`columns`](Row::columns).
@@ -317,6 +365,18 @@ pub struct Columns<'r> {
 
 impl<'r> Columns<'r> {
     /// The value of the next column.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// pub struct Post<'r> { id: i64, subtitle: Option<&'r str> }
+    ///
+    /// impl<'r> FromRow<'r> for Post<'r> {
+    ///     fn from_row(row: Row<'r>) -> Result<Self, DecodeError> {
+    ///         let mut columns = row.columns();
+    ///         Ok(Post { id: columns.read()?, subtitle: columns.read()? })
+    ///     }
+    /// }
+    /// ```
     ///
     /// # Errors
     /// [`DecodeError`] where there is no further column or it holds something else.
@@ -395,6 +455,23 @@ impl Column<'_> {
 ///
 /// Nothing is converted that could lose something: text is not parsed, a float is not truncated. An
 /// integer is read as a float, as SQLite itself does where a column has no declared type.
+///
+/// ```
+/// use cutaway::effect::row::Mismatch;
+/// use cutaway::effect::{Column, FromColumn};
+///
+/// /// A state that is stored as a word.
+/// pub enum State { Draft, Public }
+///
+/// impl<'r> FromColumn<'r> for State {
+///     fn from_column(column: Column<'r>) -> Result<Self, Mismatch> {
+///         match <&str>::from_column(column)? {
+///             "public" => Ok(State::Public),
+///             _ => Ok(State::Draft),
+///         }
+///     }
+/// }
+/// ```
 pub trait FromColumn<'r>: Sized {
     /// The value.
     ///

@@ -73,6 +73,13 @@ macro_rules! setters {
 
 impl Sqlite {
     /// The database in the file at `path`, made where it is not there. Opens nothing yet.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// resource!(pub Blog: Sqlite);
+    ///
+    /// let routes = Routes::new().resource(Blog, Sqlite::open("blog.db").readers(3).busy_timeout(1.secs()));
+    /// ```
     pub fn open(path: impl Into<PathBuf>) -> Sqlite {
         Sqlite {
             path: path.into(),
@@ -83,16 +90,35 @@ impl Sqlite {
 
     /// Statements that the writer runs before anybody else sees the database, separated by
     /// semicolons. Default: none. Make them such that they can run again (`IF NOT EXISTS`).
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # resource!(pub Blog: Sqlite);
+    /// let schema = "
+    ///     CREATE TABLE IF NOT EXISTS posts (id INTEGER PRIMARY KEY, title TEXT NOT NULL);
+    ///     CREATE INDEX IF NOT EXISTS posts_by_title ON posts (title);";
+    /// let routes = Routes::new().resource(Blog, Sqlite::open("blog.db").schema(schema));
+    /// ```
     pub fn schema(self, schema: &'static str) -> Sqlite {
         Sqlite { schema, ..self }
     }
 
     /// The file.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// assert_eq!(Sqlite::open("blog.db").path().to_str(), Some("blog.db"));
+    /// ```
     pub fn path(&self) -> &Path {
         &self.path
     }
 
     /// How much of everything it takes.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// assert_eq!(Sqlite::open("blog.db").readers(3).bounds().readers, 3);
+    /// ```
     pub fn bounds(&self) -> &SqliteBounds {
         &self.bounds
     }
@@ -109,16 +135,52 @@ impl Sqlite {
 
     setters! {
         /// Reader threads for each shard.
+        ///
+        /// ```
+        /// # use cutaway::prelude::*;
+        /// let sqlite = Sqlite::open("blog.db").readers(3);
+        /// assert_eq!(sqlite.bounds().readers, 3);
+        /// ```
         readers: usize
         /// How long the writer waits for a lock that another process holds.
+        ///
+        /// ```
+        /// # use cutaway::prelude::*;
+        /// let sqlite = Sqlite::open("blog.db").busy_timeout(1.secs());
+        /// assert_eq!(sqlite.bounds().busy_timeout, 1.secs().into());
+        /// ```
         busy_timeout: impl Into<Nanos>
         /// The largest result of a statement, as bytes of rows.
+        ///
+        /// ```
+        /// # use cutaway::prelude::*;
+        /// let sqlite = Sqlite::open("blog.db").result_bytes_max(8 << 20);
+        /// assert_eq!(sqlite.bounds().result_bytes_max, 8 << 20);
+        /// ```
         result_bytes_max: usize
         /// The largest sum of a statement's operands.
+        ///
+        /// ```
+        /// # use cutaway::prelude::*;
+        /// let sqlite = Sqlite::open("blog.db").operand_bytes_max(4 << 20);
+        /// assert_eq!(sqlite.bounds().operand_bytes_max, 4 << 20);
+        /// ```
         operand_bytes_max: usize
         /// How many compiled statements each connection keeps.
+        ///
+        /// ```
+        /// # use cutaway::prelude::*;
+        /// let sqlite = Sqlite::open("blog.db").statements_max(16);
+        /// assert_eq!(sqlite.bounds().statements_max, 16);
+        /// ```
         statements_max: usize
         /// How many statements a shard has on their way, readers and writer together.
+        ///
+        /// ```
+        /// # use cutaway::prelude::*;
+        /// let sqlite = Sqlite::open("blog.db").in_flight_max(256);
+        /// assert_eq!(sqlite.bounds().in_flight_max, 256);
+        /// ```
         in_flight_max: usize
     }
 

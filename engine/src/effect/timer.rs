@@ -31,6 +31,16 @@ impl Timer {
     }
 
     /// The slot that takes how long it was: a slot of type [`Elapsed`], in the step's `Writes`.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// slot!(pub Waited: Elapsed);
+    ///
+    /// fn wait(cx: &mut Cx<Writes<Waited>>) -> Step {
+    ///     cx.need(cx.timer(20.millis()).into(Waited))
+    /// }
+    /// # assert_eq!(cutaway::testing::get("/").run(wait).decision(), Ok(Decision::Need));
+    /// ```
     pub fn into<'r, S: Slot>(self, _slot: S) -> Effect<'r, S>
     where
         Value<'r, S>: Decode<'r, Lapse>,
@@ -66,6 +76,24 @@ pub struct Elapsed(Nanos);
 
 impl Elapsed {
     /// As a length of time.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// slot!(pub Waited: Elapsed);
+    ///
+    /// fn wait(cx: &mut Cx<Writes<Waited>>) -> Step {
+    ///     cx.need(cx.timer(20.millis()).into(Waited))
+    /// }
+    ///
+    /// fn tell(cx: &mut Cx<Reads<Waited>>) -> Step {
+    ///     assert_eq!(cx.get(Waited).length(), 20.millis());
+    ///     cx.empty()
+    /// }
+    ///
+    /// let routes = Routes::new().get("/", chain(wait).then(tell)).build()?;
+    /// cutaway::testing::App::new(routes).get("/").send().assert_status(Status::NO_CONTENT);
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn length(self) -> Duration {
         self.0.into()
     }

@@ -17,7 +17,8 @@ pub enum Framing {
     /// There is no content: the message ends with its head.
     #[default]
     None,
-    /// The content is so many bytes long; never zero.
+    /// The content is so many bytes long; never zero. Whether that is too much depends on where the
+    /// message goes.
     Length(u64),
     /// The content comes in chunks and ends with the last of them and the trailer section.
     Chunked,

@@ -4,7 +4,6 @@
 use super::octet::is_word;
 use super::target::is_authority;
 use super::{Framing, Refusal, Span, Version};
-use crate::limits::Limits;
 
 /// What the field lines read so far say together.
 #[derive(Clone, Copy, Debug, Default)]
@@ -100,14 +99,13 @@ impl Known {
         }
     }
 
-    /// Where the message ends.
+    /// Where the message ends. How long it may be is for its route to say.
     ///
     /// https://www.rfc-editor.org/rfc/rfc9112#section-6.3
     #[inline]
-    pub(super) fn framing(&self, version: Version, limits: &Limits) -> Result<Framing, Refusal> {
+    pub(super) fn framing(&self, version: Version) -> Result<Framing, Refusal> {
         match (self.codings, self.content_length) {
             (None, None | Some(0)) => Ok(Framing::None),
-            (None, Some(length)) if length > limits.body_bytes_max => Err(Refusal::BodyTooLarge),
             (None, Some(length)) => Ok(Framing::Length(length)),
             // "ought to be handled as an error": the classic of request smuggling.
             (Some(_), Some(_)) => Err(Refusal::FramingConflict),

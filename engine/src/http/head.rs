@@ -150,7 +150,7 @@ fn read(
     if known.host.is_none() && version == Version::Http11 {
         return Err(Refusal::HostMissing);
     }
-    let framing = known.framing(version, limits)?;
+    let framing = known.framing(version)?;
     let from_target = |span: Span| Span {
         start: span.start + target_span.start,
         len: span.len,

@@ -70,7 +70,7 @@ pub enum Refusal {
     HeadTooLarge,
     /// The head has more than `fields_max` fields.
     FieldsTooMany,
-    /// The content is larger than `body_bytes_max`.
+    /// The chunks announce more content than `body_bytes_max`.
     BodyTooLarge,
     /// The message's chunk extensions are larger than `chunk_extension_bytes_max`.
     ChunkExtensionsTooLarge,

@@ -14,6 +14,12 @@ macro_rules! statuses {
             )*
 
             /// The reason phrase; empty for a code that is not registered.
+            ///
+            /// ```
+            /// use cutaway::http::Status;
+            ///
+            /// assert_eq!(Status::CREATED.reason(), "Created");
+            /// ```
             pub const fn reason(self) -> &'static str {
                 match self.0 {
                     $($code => $reason,)*
@@ -91,6 +97,12 @@ statuses! {
 
 impl Status {
     /// A status of any code; none outside 100 to 599.
+    ///
+    /// ```
+    /// use cutaway::http::Status;
+    ///
+    /// assert_eq!(Status::new(404), Some(Status::NOT_FOUND));
+    /// ```
     pub const fn new(code: u16) -> Option<Status> {
         match code {
             100..=599 => Some(Status(code)),
@@ -99,12 +111,24 @@ impl Status {
     }
 
     /// The number.
+    ///
+    /// ```
+    /// use cutaway::http::Status;
+    ///
+    /// assert_eq!(Status::CREATED.code(), 201);
+    /// ```
     pub const fn code(self) -> u16 {
         self.0
     }
 
     /// Whether an answer of this status has no content whatever its fields say: 1xx, 204 and 304
     /// (RFC 9112 section 6.3).
+    ///
+    /// ```
+    /// use cutaway::http::Status;
+    ///
+    /// assert!(Status::NO_CONTENT.is_bodyless() && !Status::OK.is_bodyless());
+    /// ```
     pub const fn is_bodyless(self) -> bool {
         matches!(self.0, 100..=199 | 204 | 304)
     }

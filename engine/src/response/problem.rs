@@ -58,26 +58,103 @@ impl<'a> Problem<'a> {
     }
 
     /// Why it failed. Only what [is public](Failure::is_public) is meant for the client.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # use std::io::{self, Write};
+    /// use cutaway::response::Problem;
+    ///
+    /// fn render(failed: &Problem<'_>, out: &mut Vec<u8>) -> io::Result<&'static str> {
+    ///     let failure = failed.failure();
+    ///     if failure.is_public() {
+    ///         write!(out, "{}: {}", failure.what(), failure.key())?;
+    ///     }
+    ///     Ok("text/plain")
+    /// }
+    /// # let app = cutaway::testing::App::new(Routes::new().renderer(render).build()?);
+    /// # assert_eq!(app.get("/nowhere").send().text(), "route: /nowhere");
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn failure(&self) -> &'a Failure {
         self.failure
     }
 
     /// The status of the reply.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # use std::io::{self, Write};
+    /// use cutaway::response::Problem;
+    ///
+    /// fn render(failed: &Problem<'_>, out: &mut Vec<u8>) -> io::Result<&'static str> {
+    ///     write!(out, "{}", failed.status().code())?;
+    ///     Ok("text/plain")
+    /// }
+    /// # let app = cutaway::testing::App::new(Routes::new().renderer(render).build()?);
+    /// # assert_eq!(app.get("/nowhere").send().text(), "404");
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn status(&self) -> Status {
         self.failure.kind().status()
     }
 
     /// The request; none where it could not be read as one.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # use std::io::{self, Write};
+    /// use cutaway::response::Problem;
+    ///
+    /// fn render(failed: &Problem<'_>, out: &mut Vec<u8>) -> io::Result<&'static str> {
+    ///     if let Some(request) = failed.request() {
+    ///         write!(out, "nothing at {}", request.path())?;
+    ///     }
+    ///     Ok("text/plain")
+    /// }
+    /// # let app = cutaway::testing::App::new(Routes::new().renderer(render).build()?);
+    /// # assert_eq!(app.get("/nowhere").send().text(), "nothing at /nowhere");
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn request(&self) -> Option<&'a Request<'a>> {
         self.request
     }
 
     /// The request's id, as [`Cx::request_id`](crate::Cx::request_id) gives it.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # use std::io::{self, Write};
+    /// use cutaway::response::Problem;
+    ///
+    /// fn render(failed: &Problem<'_>, out: &mut Vec<u8>) -> io::Result<&'static str> {
+    ///     write!(out, "tell us {}", failed.request_id())?;
+    ///     Ok("text/plain")
+    /// }
+    /// # let app = cutaway::testing::App::new(Routes::new().renderer(render).build()?);
+    /// # assert_eq!(app.get("/nowhere").field("X-Request-Id", "r7").send().text(), "tell us r7");
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn request_id(&self) -> &'a str {
         self.identity.text(self.request, self.arena)
     }
 
     /// Whether a step has asked for the id: who did not, cannot do anything with it.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # use std::io::{self, Write};
+    /// use cutaway::response::Problem;
+    ///
+    /// fn render(failed: &Problem<'_>, out: &mut Vec<u8>) -> io::Result<&'static str> {
+    ///     if failed.is_request_id_known() {
+    ///         write!(out, "tell us {}", failed.request_id())?;
+    ///     }
+    ///     Ok("text/plain")
+    /// }
+    /// # let app = cutaway::testing::App::new(Routes::new().renderer(render).build()?);
+    /// # assert_eq!(app.get("/nowhere").send().text(), "");
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn is_request_id_known(&self) -> bool {
         self.identity.is_asked()
     }
@@ -87,6 +164,24 @@ impl<'a> Problem<'a> {
 ///
 /// The detail is missing where the failure's words are not meant for clients, the id where no step
 /// has asked for it.
+///
+/// ```
+/// use std::io;
+///
+/// use cutaway::prelude::*;
+/// use cutaway::response::{Problem, problem};
+///
+/// /// Counts, and renders as ever.
+/// fn render(failed: &Problem<'_>, out: &mut Vec<u8>) -> io::Result<&'static str> {
+///     eprintln!("answered with {}", failed.status().code());
+///     problem(failed, out)
+/// }
+///
+/// let app = cutaway::testing::App::new(Routes::new().renderer(render).build()?);
+/// let expected = r#"{"type":"about:blank","title":"Not Found","status":404,"detail":"route /nowhere"}"#;
+/// assert_eq!(app.get("/nowhere").send().text(), expected);
+/// # Ok::<(), cutaway::RoutesRefused>(())
+/// ```
 ///
 /// # Errors
 /// Never.

@@ -25,10 +25,13 @@ use crate::step::Route;
 pub struct BuiltRoutes {
     pub(super) table: Table<u16>,
     /// Those that were declared, then the engine's own: the one for paths without a route, then for
-    /// each scope the one for methods without a route.
+    /// each scope the one for methods without a route; last those that refuse content in the place of
+    /// one before them.
     pub(super) routes: Box<[Route]>,
     /// The scope of each declared route: the outermost routes, or a mount.
     pub(super) scopes: Box<[u16]>,
+    /// For each route up to those that refuse content: which of them does so in its place.
+    pub(super) refusing: Box<[Option<u16>]>,
     /// Whether a chain of the user's answers what has no route.
     pub(super) has_fallback: bool,
     pub(super) classes: ClassTable,
@@ -78,6 +81,13 @@ impl BuiltRoutes {
         unrouted
     }
 
+    /// The route that answers in the place of this one where a request's content is refused; none
+    /// where no `before` chain runs first.
+    #[cold]
+    pub(crate) fn refusing(&self, index: u16) -> Option<u16> {
+        self.refusing[usize::from(index)]
+    }
+
     /// The route of an index.
     ///
     /// # Panics
@@ -89,19 +99,30 @@ impl BuiltRoutes {
 
     /// All routes that were declared, in the order of their indices, which is that of their
     /// declaration.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # fn hello(cx: &mut Cx) -> Step { cx.text("hello") }
+    /// let routes = Routes::new().get("/hello", chain(hello)).build()?;
+    /// let patterns: Vec<_> = routes.routes().iter().map(|route| route.pattern()).collect();
+    /// assert_eq!(patterns, ["/hello"]);
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn routes(&self) -> &[Route] {
         &self.routes[..self.scopes.len()]
     }
 
     /// The declared routes, and behind them those that the engine brings itself: they answer where
-    /// no route is.
+    /// no route is, and where content is refused.
     pub(crate) fn all_routes(&self) -> &[Route] {
         &self.routes
     }
 
-    /// As [`all_routes`](BuiltRoutes::all_routes), each with what a human calls it.
+    /// As [`all_routes`](BuiltRoutes::all_routes), each with what a human calls it; without those that
+    /// refuse content, which have no steps that others lack.
     pub(super) fn titled_routes(&self) -> impl Iterator<Item = (String, &Route)> {
-        self.routes.iter().enumerate().map(|(index, route)| {
+        let routes = &self.routes[..self.refusing.len()];
+        routes.iter().enumerate().map(|(index, route)| {
             let pattern = route.pattern();
             let title = if index < self.scopes.len() {
                 format!("{} {pattern}", route.method().name())
@@ -113,11 +134,29 @@ impl BuiltRoutes {
     }
 
     /// The traffic classes.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # fn hello(cx: &mut Cx) -> Step { cx.text("hello") }
+    /// let routes = Routes::new().get("/hello", chain(hello)).build()?;
+    /// let interactive = routes.classes().class(Interactive);
+    /// assert_eq!(interactive.name, "interactive");
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn classes(&self) -> &ClassTable {
         &self.classes
     }
 
     /// The resources by name, in the order of their indices.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// resource!(pub Blog: Sqlite);
+    ///
+    /// let routes = Routes::new().resource(Blog, Sqlite::open("blog.db")).build()?;
+    /// assert_eq!(routes.resources()[0].0, "Blog");
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn resources(&self) -> &[(&'static str, Settings)] {
         &self.resources
     }

@@ -31,6 +31,13 @@ pub struct RoutesRefused(pub(super) Vec<RoutesRefusal>);
 
 impl RoutesRefused {
     /// What is wrong, in the order it was met.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # fn hello(cx: &mut Cx) -> Step { cx.text("hello") }
+    /// let refused = Routes::new().get("hello", chain(hello)).build().err().unwrap();
+    /// assert_eq!(refused.refusals().len(), 1);
+    /// ```
     pub fn refusals(&self) -> &[RoutesRefusal] {
         &self.0
     }

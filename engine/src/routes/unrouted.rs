@@ -1,7 +1,8 @@
-//! What is answered where no route is: the routes that the engine brings itself.
+//! What is answered where no route is, and where a request's content is refused: the routes that the
+//! engine brings itself.
 //!
 //! They are routes like any other, with the `before` chains as their first steps, so that what those
-//! do (response headers, effects, an answer of their own) happens on a 404 and a 405 too.
+//! do (response headers, effects, an answer of their own) happens on a 404, a 405 and a 413 too.
 
 use super::mount;
 use crate::ctx::Cx;
@@ -48,6 +49,15 @@ pub(super) fn not_found_entry() -> Entry {
 /// The last step where the path has routes for other methods, and for `OPTIONS *`.
 pub(super) fn not_allowed_entry() -> Entry {
     Entry::of(not_allowed)
+}
+
+/// The last step where a request's content is refused.
+pub(super) fn refusal_entry() -> Entry {
+    Entry::of(refused)
+}
+
+fn refused(cx: &mut Cx) -> Step {
+    Err(cx.refusal())
 }
 
 fn not_found(cx: &mut Cx) -> Step {

@@ -45,6 +45,16 @@ pub struct Engine {
 impl Engine {
     /// An engine with the defaults: 127.0.0.1:8080, a shard for each core that the process may use,
     /// the timelines of slow requests printed.
+    ///
+    /// ```no_run
+    /// # use cutaway::prelude::*;
+    /// # fn hello(cx: &mut Cx) -> Step { cx.text("hello") }
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let routes = Routes::new().get("/hello", chain(hello)).build()?;
+    /// Engine::new(routes).run()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn new(routes: BuiltRoutes) -> Engine {
         Engine {
             routes,
@@ -55,24 +65,69 @@ impl Engine {
     }
 
     /// Where to listen. Port 0 takes a free one.
+    ///
+    /// ```no_run
+    /// # use cutaway::prelude::*;
+    /// # fn hello(cx: &mut Cx) -> Step { cx.text("hello") }
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let routes = Routes::new().get("/hello", chain(hello)).build()?;
+    /// Engine::new(routes).address("0.0.0.0:8080".parse()?).run()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn address(mut self, address: SocketAddr) -> Engine {
         self.serving.address = address;
         self
     }
 
     /// How many shards. Each is pinned to a core of its own while there are cores left.
+    ///
+    /// ```no_run
+    /// # use cutaway::prelude::*;
+    /// # fn hello(cx: &mut Cx) -> Step { cx.text("hello") }
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let routes = Routes::new().get("/hello", chain(hello)).build()?;
+    /// Engine::new(routes).shards(2).run()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn shards(mut self, count: usize) -> Engine {
         self.serving.shards = Some(count);
         self
     }
 
     /// The bounds of everything.
+    ///
+    /// ```no_run
+    /// # use cutaway::prelude::*;
+    /// # fn hello(cx: &mut Cx) -> Step { cx.text("hello") }
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let routes = Routes::new().get("/hello", chain(hello)).build()?;
+    /// use cutaway::limits::Limits;
+    ///
+    /// let limits = Limits { requests_max: 1024, ..Limits::default() };
+    /// Engine::new(routes).limits(limits).run()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn limits(mut self, limits: Limits) -> Engine {
         self.limits = limits;
         self
     }
 
     /// Which requests' timelines are printed to standard error.
+    ///
+    /// ```no_run
+    /// # use cutaway::prelude::*;
+    /// # fn hello(cx: &mut Cx) -> Step { cx.text("hello") }
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let routes = Routes::new().get("/hello", chain(hello)).build()?;
+    /// use cutaway::TraceMode;
+    ///
+    /// Engine::new(routes).trace(TraceMode::All).run()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn trace(mut self, mode: TraceMode) -> Engine {
         self.serving.trace = mode;
         self
@@ -144,6 +199,16 @@ impl Engine {
 
     /// Serves until SIGTERM or SIGINT, then drains and returns.
     ///
+    /// ```no_run
+    /// # use cutaway::prelude::*;
+    /// # fn hello(cx: &mut Cx) -> Step { cx.text("hello") }
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let routes = Routes::new().get("/hello", chain(hello)).build()?;
+    /// Engine::new(routes).run()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Blocking
     /// For as long as the server runs.
     ///
@@ -156,6 +221,18 @@ impl Engine {
     /// Starts the workers, the exporter and the shards. Returns once every shard listens.
     ///
     /// From then on SIGTERM and SIGINT are the server's.
+    ///
+    /// ```no_run
+    /// # use cutaway::prelude::*;
+    /// # fn hello(cx: &mut Cx) -> Step { cx.text("hello") }
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let routes = Routes::new().get("/hello", chain(hello)).build()?;
+    /// let running = Engine::new(routes).start()?;
+    /// println!("listening on http://{}", running.address());
+    /// running.wait()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// As [`run`](Engine::run). What was started before the fault ends with the process.

@@ -9,6 +9,7 @@ use cutaway_reactor::Ticket;
 use super::*;
 use crate::effect::{SqlMode, SqlStatement};
 use crate::prelude::*;
+use crate::testing::Scratch;
 
 resource!(Notes: Sqlite);
 
@@ -48,9 +49,9 @@ impl Clock for FrailClock {
 
 #[test]
 fn the_death_of_a_worker_ends_the_wait() {
-    let path = std::env::temp_dir().join(format!("cutaway-server-{}.db", std::process::id()));
+    let scratch = Scratch::new();
     let routes = Routes::new()
-        .resource(Notes, Sqlite::open(&path))
+        .resource(Notes, Sqlite::open(scratch.database("Notes")))
         .build()
         .unwrap();
     let seat = Seat {
@@ -80,7 +81,6 @@ fn the_death_of_a_worker_ends_the_wait() {
     let words = error.to_string();
     assert!(words.starts_with("worker Notes-r0."), "{words}");
     assert!(words.contains("died: the clock is broken"), "{words}");
-    let _ = std::fs::remove_file(path);
 }
 
 #[test]
@@ -108,11 +108,14 @@ fn timelines_name_the_engines_own_routes_too() {
     let inner = Routes::new().before(chain(stamp)).get("/", chain(stamp));
     let routes = Routes::new().mount("/api", inner).build().unwrap();
     let names = RouteNames(Arc::new(routes));
-    let titles: Vec<_> = (0..5).map(|index| names.route(index)).collect();
+    let titles: Vec<_> = (0..7).map(|index| names.route(index)).collect();
     let expected = [
         Some("/api/"),
         Some("(not found)"),
         Some("(method not allowed)"),
+        Some("(method not allowed) /api"),
+        // Where the content of a request to a route with a `before` chain is refused.
+        Some("/api/"),
         Some("(method not allowed) /api"),
         None,
     ];
@@ -127,4 +130,5 @@ fn timelines_name_the_engines_own_routes_too() {
         [step(3, 0), step(3, 1)],
         [Some("stamp"), Some("not_allowed")]
     );
+    assert_eq!([step(4, 0), step(4, 1)], [Some("stamp"), Some("refused")]);
 }

@@ -261,7 +261,8 @@ impl Connection {
             Ending::Lingering(reason) => (limits.linger_timeout, reason),
             Ending::Aborting(reason) => (limits.linger_timeout, reason),
             _ if self.unsent_bytes() > 0 => (limits.write_timeout, Close::WriteTimeout),
-            _ if self.inflow.as_ref().is_some_and(Inflow::is_read) => {
+            // A client that waits to be asked for its content waits for the replies before.
+            _ if self.inflow.as_ref().is_some_and(Inflow::is_read) && !self.wants_continue => {
                 (limits.body_idle_timeout, Close::TooSlow)
             }
             // Work in progress has its own deadline; nothing is expected of the peer.

@@ -364,14 +364,20 @@ impl<B: Backend> Core<B> {
 
     /// The content breaks the rules of its framing.
     pub(super) fn refuse_framing(&mut self, ticket: Ticket, refusal: Refusal) {
-        let failure = Failure::new(error::fail_of(refusal), "body", refusal.what());
+        let inflow = self
+            .connections
+            .get_mut(ticket)
+            .and_then(|it| it.inflow.as_ref());
+        let failure = match (refusal, inflow) {
+            (Refusal::BodyTooLarge, Some(inflow)) => too_large(inflow.bytes_max),
+            _ => Failure::new(error::fail_of(refusal), "body", refusal.what()),
+        };
         self.end_content(ticket, Close::Refused, failure);
     }
 
     /// The peer has sent no content for too long.
     pub(super) fn end_slow_content(&mut self, ticket: Ticket) {
-        let failure = Failure::new(Fail::RequestTimeout, "body", "too slow");
-        self.end_content(ticket, Close::TooSlow, failure);
+        self.end_content(ticket, Close::TooSlow, too_slow());
     }
 
     /// The peer has ended its direction: what has not come by now never will.
@@ -431,6 +437,11 @@ impl<B: Backend> Core<B> {
             recycle_content(&mut self.spare_contents, buffer);
         }
     }
+}
+
+/// The failure of who waits for content: it is the client that takes too long.
+pub(super) fn too_slow() -> Failure {
+    Failure::new(Fail::RequestTimeout, "body", "too slow")
 }
 
 /// Takes the memory of content back.

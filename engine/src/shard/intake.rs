@@ -11,9 +11,7 @@ use cutaway_scheduler::Nanos;
 use super::connection::Close;
 use super::core::Core;
 use super::inflow::Inflow;
-use super::upload::{
-    Arrival, Arrived, Awaited, Extent, Upload, Welcome, found, too_large, welcome,
-};
+use super::upload::{Arrival, Arrived, Awaited, Extent, Upload, Welcome, found, welcome};
 use crate::ctx::RequestParts;
 use crate::http::{Event, Framing, Head};
 use crate::route::Found;
@@ -26,7 +24,7 @@ pub(super) enum Course {
     Run,
     /// It runs, and its content comes meanwhile.
     Stream { bytes_max: u64 },
-    /// It is answered with why it is refused.
+    /// It is answered with why its content is refused, behind the chains that run before its route.
     Refuse(Failure),
 }
 
@@ -180,7 +178,9 @@ impl<B: Backend> Core<B> {
                     connection.has_last_request = true;
                     self.dispatch(ticket, &arrived, Course::Run);
                 }
-                Welcome::Refuse(failure) => self.refuse_content(ticket, &arrived, failure),
+                Welcome::Refuse(failure) => {
+                    self.end_with(ticket, &arrived, Course::Refuse(failure));
+                }
             }
         }
         self.fields = fields;
@@ -209,14 +209,20 @@ impl<B: Backend> Core<B> {
         let Some(upload) = &mut connection.upload else {
             return self.take_piece(ticket, bytes);
         };
-        if upload.take(bytes) {
-            return;
+        if !upload.take(bytes) {
+            self.end_overfull(ticket);
         }
-        if let Some(upload) = connection.upload.take() {
-            let failure = too_large(upload.bytes_max);
-            self.refuse_content(ticket, &upload.arrived(Extent::Part), failure);
-            self.reuse_upload(upload);
-        }
+    }
+
+    /// More content has come than may, or is announced. Whether there was any to come.
+    pub(super) fn end_overfull(&mut self, ticket: Ticket) -> bool {
+        let connection = self.connections.get_mut(ticket);
+        let Some(upload) = connection.and_then(|it| it.upload.take()) else {
+            return false;
+        };
+        self.end_with(ticket, &upload.cut(), upload.overfull());
+        self.reuse_upload(upload);
+        true
     }
 
     /// A request's content is complete.
@@ -228,10 +234,7 @@ impl<B: Backend> Core<B> {
             return self.finish_content(ticket);
         };
         connection.begin_next();
-        let extent = Extent::Whole {
-            bytes: upload.bytes,
-        };
-        self.dispatch(ticket, &upload.arrived(extent), Course::Run);
+        self.dispatch(ticket, &upload.whole(), Course::Run);
         self.reuse_upload(upload);
     }
 
@@ -242,17 +245,17 @@ impl<B: Backend> Core<B> {
 
     /// A request whose content is not wanted, or no longer: it is answered, and its connection ends with
     /// that answer, for nobody reads where the content ends.
-    fn refuse_content(&mut self, ticket: Ticket, arrived: &Arrived<'_>, failure: Failure) {
+    fn end_with(&mut self, ticket: Ticket, arrived: &Arrived<'_>, course: Course) {
         if let Some(connection) = self.connections.get_mut(ticket) {
             connection.has_last_request = true;
             connection.refused = Some(Close::Refused);
-            self.dispatch(ticket, arrived, Course::Refuse(failure));
+            self.dispatch(ticket, arrived, course);
         }
     }
 
     /// A request has arrived: gives it a slot, finds its route, admits it, makes it ready; or answers it
     /// with why it is refused.
-    pub(super) fn dispatch(&mut self, ticket: Ticket, arrived: &Arrived<'_>, course: Course) {
+    pub(super) fn dispatch(&mut self, ticket: Ticket, arrived: &Arrived<'_>, mut course: Course) {
         let Arrived {
             head,
             head_bytes,
@@ -287,7 +290,7 @@ impl<B: Backend> Core<B> {
         let routes = Rc::clone(&self.routes);
         let found = found(&routes, head, head_bytes);
         let unrouted;
-        let (index, params, is_answered_at_once) = match &found {
+        let (mut index, params, is_answered_at_once) = match &found {
             Found::Route { value, params } => (**value, params, false),
             Found::NotFound | Found::MethodNotAllowed { .. } => {
                 unrouted = routes.unrouted(&found, head.path.of(head_bytes));
@@ -299,6 +302,14 @@ impl<B: Backend> Core<B> {
                 )
             }
         };
+        if let Course::Refuse(refused) = &course {
+            request.allow.clear();
+            if let Some(refusing) = routes.refusing(index) {
+                request.context.refuse_content(refused.clone());
+                index = refusing;
+                course = Course::Run;
+            }
+        }
         request
             .timeline
             .stamp(MarkKind::Routed, arrival.head_at, 0, u64::from(index));
@@ -307,7 +318,7 @@ impl<B: Backend> Core<B> {
                 .timeline
                 .stamp(MarkKind::BodyAwaited, arrival.head_at, 0, 0);
         }
-        if let Extent::Whole { bytes } = extent {
+        if let Extent::Whole { bytes } | Extent::Part { bytes } = extent {
             request
                 .timeline
                 .stamp(MarkKind::BodyLast, arrived_at, 0, bytes);
@@ -316,12 +327,9 @@ impl<B: Backend> Core<B> {
         let route = routes.route(index);
         request.route = Some(index);
         request.class = route.class();
-        // What is refused was never begun, so it cannot be late with it.
-        if !matches!(course, Course::Refuse(_)) {
-            let within = route.deadline(routes.classes()).unwrap_or(Nanos::NEVER);
-            request.deadline = complete_at + within;
-            request.slow_after = route.slow_after(routes.classes()).unwrap_or(Nanos::NEVER);
-        }
+        let within = route.deadline(routes.classes()).unwrap_or(Nanos::NEVER);
+        request.deadline = complete_at + within;
+        request.slow_after = route.slow_after(routes.classes()).unwrap_or(Nanos::NEVER);
         let parts = RequestParts {
             method: head.method,
             target: head.target,
@@ -333,6 +341,7 @@ impl<B: Backend> Core<B> {
         };
         request.context.begin(route, head_bytes, &parts);
         if let Course::Refuse(refused) = course {
+            request.slow_after = Nanos::NEVER;
             if let Some(request) = self.keep_request(ticket, request) {
                 self.answer_failure(request, MarkKind::Refused, refused);
             }

@@ -4,6 +4,7 @@ use cutaway_reactor::{Backend, Ticket, Verdict};
 use cutaway_scheduler::Nanos;
 
 use super::core::{Core, TimerItem};
+use super::inflow::too_slow;
 use super::performer::Performer;
 use super::request::{Phase, Request};
 use super::store::Store;
@@ -227,8 +228,7 @@ impl<B: Backend> Core<B> {
             let connection = self.connections.get_mut(request.connection);
             let awaits_client = connection.is_some_and(|it| it.awaits_content_of(ticket));
             let failure = if awaits_client {
-                // It was the client that took too long.
-                Failure::new(Fail::RequestTimeout, "body", "too slow")
+                too_slow()
             } else {
                 out_of_time()
             };
@@ -261,15 +261,21 @@ impl<B: Backend> Core<B> {
                 request.timeline.stamp(MarkKind::LetGo, now, which, 0);
                 let connection = request.connection;
                 self.give_up_content(connection);
-                Err(out_of_time())
+                Err(too_slow())
             }
             Some(TimerOf::Store(store)) => {
                 request.timeline.stamp(MarkKind::LetGo, now, which, 0);
-                let connection = request.connection;
-                self.effects[store.resource].directory().abandon(store.upload);
-                self.give_up_content(connection);
+                let ticket_of_connection = request.connection;
+                let connection = self.connections.get_mut(ticket_of_connection);
+                let awaits_client = connection.is_some_and(|it| it.awaits_content_of(ticket));
+                (self.effects[store.resource].directory()).abandon(store.upload);
+                self.give_up_content(ticket_of_connection);
                 self.stats.let_go_count += 1;
-                Err(out_of_time())
+                Err(if awaits_client {
+                    too_slow()
+                } else {
+                    out_of_time()
+                })
             }
             Some(TimerOf::Job { resource, job }) => {
                 request.timeline.stamp(MarkKind::LetGo, now, which, 0);

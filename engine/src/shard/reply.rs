@@ -14,7 +14,6 @@ use super::inflow::{CONTENT, recycle_content};
 use super::intake::Course;
 use super::request::{Phase, Request};
 use super::spare::SpareBuffers;
-use super::upload::Extent;
 use crate::error;
 use crate::http::encode::{self, ConnectionField, FieldName, FieldValue, ResponseHead};
 use crate::http::{Method, Refusal, Status, Version};
@@ -203,30 +202,36 @@ impl<B: Backend> Core<B> {
 
     /// A request that cannot be read: it is answered, and the connection ends with that answer.
     pub(super) fn refuse(&mut self, ticket: Ticket, refusal: Refusal) {
-        let failure = Failure::new(error::fail_of(refusal), "request", refusal.what());
-        self.refuse_last(ticket, Close::Refused, failure);
+        if refusal == Refusal::BodyTooLarge && self.end_overfull(ticket) {
+            return;
+        }
+        let kind = error::fail_of(refusal);
+        self.refuse_last(ticket, Close::Refused, kind, refusal.what());
     }
 
     /// A request that does not arrive.
     pub(super) fn refuse_slow(&mut self, ticket: Ticket) {
-        let failure = Failure::new(Fail::RequestTimeout, "request", "too slow");
-        self.refuse_last(ticket, Close::TooSlow, failure);
+        self.refuse_last(ticket, Close::TooSlow, Fail::RequestTimeout, "too slow");
     }
 
-    fn refuse_last(&mut self, ticket: Ticket, reason: Close, failure: Failure) {
+    fn refuse_last(&mut self, ticket: Ticket, reason: Close, kind: Fail, key: &str) {
+        let now = self.reading;
         let Some(connection) = self.connections.get_mut(ticket) else {
             return;
         };
         connection.has_last_request = true;
         connection.refused = Some(reason);
         connection.inbox.clear();
-        let first_byte_at = connection.first_byte_at.take().unwrap_or(self.reading);
+        let first_byte_at = connection.first_byte_at.take().unwrap_or(now);
         if let Some(upload) = connection.upload.take() {
-            // Only its content went wrong: whose it is can be told.
-            let arrived = upload.arrived(Extent::Part);
-            self.dispatch(ticket, &arrived, Course::Refuse(failure));
+            // Only its content went wrong: whose it is can be told. It has been waited for up to now,
+            // so that its deadline counts from here.
+            connection.received_at = now;
+            let failure = Failure::new(kind, "body", key);
+            self.dispatch(ticket, &upload.cut(), Course::Refuse(failure));
             return self.reuse_upload(upload);
         }
+        let failure = Failure::new(kind, "request", key);
         let Some(mut request) = self.vacant_request(ticket) else {
             self.refuse_preformatted(ticket, Method::Get, Version::Http11);
             return;

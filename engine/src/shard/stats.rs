@@ -56,6 +56,20 @@ pub struct ShardStats {
 
 impl ShardStats {
     /// How many connections ended for this reason.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # use cutaway::testing::App;
+    /// use cutaway::shard::Close;
+    ///
+    /// # fn hello(cx: &mut Cx) -> Step { cx.text("hello") }
+    /// # let app = App::new(Routes::new().get("/hello", chain(hello)).build()?);
+    /// let client = app.client();
+    /// client.get("/hello").send();
+    /// app.advance(90.secs()); // longer than `keep_alive_idle`, and than the close takes
+    /// assert_eq!(app.stats().closed(Close::IdleTimeout), 1);
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn closed(&self, reason: Close) -> u64 {
         self.closed_count[reason as usize]
     }

@@ -5,6 +5,7 @@
 
 use cutaway_scheduler::Nanos;
 
+use super::intake::Course;
 use crate::http::{FieldSpan, Framing, Head};
 use crate::route::Found;
 use crate::routes::BuiltRoutes;
@@ -27,8 +28,8 @@ pub(super) struct Arrived<'a> {
 pub(super) enum Extent {
     /// There is none, or nobody waits for it.
     None,
-    /// A part, and no more is waited for.
-    Part,
+    /// So much of it, and no more is waited for.
+    Part { bytes: u64 },
     /// All of it.
     Whole { bytes: u64 },
 }
@@ -50,12 +51,9 @@ pub(super) struct Upload {
     fields: Vec<FieldSpan>,
     arrival: Arrival,
     body: Vec<u8>,
-    /// Whether the content is kept, or thrown away as it comes.
-    is_kept: bool,
     /// How much has come.
-    pub bytes: u64,
-    /// How much may come.
-    pub bytes_max: u64,
+    bytes: u64,
+    awaited: Awaited,
 }
 
 impl Upload {
@@ -68,28 +66,46 @@ impl Upload {
         self.fields.extend_from_slice(arrived.fields);
         self.arrival = *arrived.arrival;
         self.body.clear();
-        self.is_kept = awaited.is_kept;
         self.bytes = 0;
-        self.bytes_max = awaited.bytes_max;
+        self.awaited = awaited;
     }
 
     /// Takes more content in. False where it is too much.
     pub fn take(&mut self, bytes: &[u8]) -> bool {
         self.bytes += bytes.len() as u64;
-        let is_within = self.bytes <= self.bytes_max;
-        if is_within && self.is_kept {
+        let is_within = self.bytes <= self.awaited.bytes_max;
+        if is_within && self.awaited.is_kept {
             self.body.extend_from_slice(bytes);
         }
         is_within
     }
 
-    /// The request with what has come of its content.
-    pub fn arrived(&self, extent: Extent) -> Arrived<'_> {
+    /// The request with its content.
+    pub fn whole(&self) -> Arrived<'_> {
+        self.arrived(Extent::Whole { bytes: self.bytes }, &self.body)
+    }
+
+    /// The request, whose content is waited for no longer.
+    pub fn cut(&self) -> Arrived<'_> {
+        self.arrived(Extent::Part { bytes: self.bytes }, &[])
+    }
+
+    /// What becomes of the request now that more has come than may: its answer may have nothing to
+    /// do with its content.
+    pub fn overfull(&self) -> Course {
+        if self.awaited.is_routed {
+            Course::Refuse(too_large(self.awaited.bytes_max))
+        } else {
+            Course::Run
+        }
+    }
+
+    fn arrived<'a>(&'a self, extent: Extent, body: &'a [u8]) -> Arrived<'a> {
         Arrived {
             head: &self.head,
             head_bytes: &self.head_bytes,
             fields: &self.fields,
-            body: &self.body,
+            body,
             extent,
             arrival: &self.arrival,
         }
@@ -111,18 +127,21 @@ pub(super) enum Welcome {
         /// How much may come.
         bytes_max: u64,
     },
-    /// It is worked on without its content, which its client holds back until it is asked for and
-    /// nobody wants: whether it comes all the same is not known, so the connection ends with it.
+    /// It is worked on without its content, which nobody wants: there is more of it than is thrown
+    /// away, or its client holds it back until it is asked for. Where it ends, or whether it comes at
+    /// all, is not waited for, so the connection ends with the answer.
     AtOnce,
     /// It is refused for its content.
     Refuse(Failure),
 }
 
 /// Content that is waited for.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub(super) struct Awaited {
     /// Whether it is kept, or thrown away as it comes.
     pub is_kept: bool,
+    /// Whether its request has found a route, so that too much of it is what is wrong.
+    pub is_routed: bool,
     /// How much may come.
     pub bytes_max: u64,
 }
@@ -139,11 +158,17 @@ pub(super) fn welcome(routes: &BuiltRoutes, arrived: &Arrived<'_>, bytes_max: u6
             routes.unrouted(&found, head.path.of(head_bytes)).index
         }
     });
+    // A fallback that takes content is as good as a route.
+    let is_routed = matches!(found, Found::Route { .. }) || route.body_mode() != BodyMode::None;
     let bytes_max = route.body_bytes_max().unwrap_or(bytes_max);
     if let Framing::Length(length) = head.framing
         && length > bytes_max
     {
-        return Welcome::Refuse(too_large(bytes_max));
+        return if is_routed {
+            Welcome::Refuse(too_large(bytes_max))
+        } else {
+            Welcome::AtOnce
+        };
     }
     if route.body_mode() == BodyMode::Streamed {
         return Welcome::Stream { bytes_max };
@@ -158,7 +183,11 @@ pub(super) fn welcome(routes: &BuiltRoutes, arrived: &Arrived<'_>, bytes_max: u6
     {
         return Welcome::Refuse(failure);
     }
-    Welcome::Await(Awaited { is_kept, bytes_max })
+    Welcome::Await(Awaited {
+        is_kept,
+        is_routed,
+        bytes_max,
+    })
 }
 
 /// What the routes have for a request.

@@ -101,6 +101,14 @@ pub enum Deadline {
 pub type WritesOf<C> = <C as Clauses>::Writes;
 
 /// A chain that begins with this step.
+///
+/// ```
+/// # use cutaway::prelude::*;
+/// fn hello(cx: &mut Cx) -> Step { cx.text("hello") }
+///
+/// let routes = Routes::new().get("/hello", chain(hello)).build()?;
+/// # Ok::<(), cutaway::RoutesRefused>(())
+/// ```
 #[allow(clippy::type_complexity)] // the type says what the chain knows
 pub fn chain<F, A, B, C, R, Index>(step: F) -> Chain<Nil, WritesOf<(A, B, C)>, WritesOf<(A, B, C)>>
 where
@@ -142,6 +150,15 @@ impl<Given, Available, Own> Chain<Given, Available, Own> {
 
     /// The next step. What it reads must have been written by then, and no earlier step may write
     /// what it writes.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # fn check(_: &mut Cx) {}
+    /// # fn hello(cx: &mut Cx) -> Step { cx.text("hello") }
+    /// let routes = Routes::new().get("/hello", chain(check).then(hello)).build()?;
+    /// assert_eq!(routes.routes()[0].steps_count(), 2);
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     #[allow(clippy::type_complexity)] // as above
     pub fn then<F, A, B, C, R, Index, ThisSlotAlreadyHasAWriter>(
         mut self,
@@ -162,6 +179,30 @@ impl<Given, Available, Own> Chain<Given, Available, Own> {
 
     /// The steps of a shared chain. What it expects must have been written by then; what it writes
     /// is there afterwards. Its class and deadline are its own affair and do not come along.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    ///
+    /// slot!(pub User: String);
+    /// slot!(pub Rights: u32);
+    ///
+    /// fn find_user(cx: &mut Cx<Writes<User>>) {
+    ///     cx.put(User, "ann".to_owned());
+    /// }
+    ///
+    /// fn find_rights(cx: &mut Cx<Reads<User>, Writes<Rights>>) {
+    ///     let rights = cx.get(User).len() as u32;
+    ///     cx.put(Rights, rights);
+    /// }
+    ///
+    /// fn show(cx: &mut Cx<Reads<Rights>>) -> Step {
+    ///     cx.json(cx.get(Rights))
+    /// }
+    ///
+    /// let rights = given::<User>().then(find_rights);
+    /// let showing = chain(find_user).include(&rights).then(show);
+    /// assert!(showing.reads().is_empty());
+    /// ```
     pub fn include<G, Theirs, TheirOwn, Index>(
         mut self,
         shared: &Chain<G, Theirs, TheirOwn>,
@@ -264,30 +305,79 @@ impl<Given, Available, Own> Chain<Given, Available, Own> {
     }
 
     /// The slots its steps write.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    ///
+    /// slot!(pub Name: String);
+    ///
+    /// fn name(cx: &mut Cx<Writes<Name>>) {
+    ///     cx.put(Name, "ann".to_owned());
+    /// }
+    ///
+    /// assert_eq!(chain(name).writes(), ["Name"]);
+    /// ```
     pub fn writes(&self) -> Vec<&'static str> {
         let slots = self.entries.iter().flat_map(|entry| &entry.writes);
         each_once(slots.map(|slot| slot.name).collect())
     }
 
     /// The resources its steps use, each once.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    ///
+    /// resource!(pub Blog: Sqlite);
+    /// slot!(pub Done: Executed);
+    ///
+    /// fn count(cx: &mut Cx<Writes<Done>, Uses<Blog>>) -> Step {
+    ///     cx.need(cx.on(Blog).exec("UPDATE visits SET count = count + 1").into(Done))
+    /// }
+    ///
+    /// assert_eq!(chain(count).uses(), ["Blog"]);
+    /// ```
     pub fn uses(&self) -> Vec<&'static str> {
         let resources = self.entries.iter().flat_map(|entry| &entry.uses);
         each_once(resources.map(|resource| resource.name).collect())
     }
 
     /// The traffic class of its requests; [`STANDARD`](ClassId::STANDARD) unless it is said.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # fn hello(cx: &mut Cx) -> Step { cx.text("hello") }
+    /// let routes = Routes::new().get("/hello", chain(hello).class(Interactive)).build()?;
+    /// assert!(routes.listing().to_string().contains("class interactive, deadline 10 ms"));
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn class(mut self, class: ClassId) -> Self {
         self.settings.class = class;
         self
     }
 
     /// How long a request may take; its class says so unless it is said here.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # fn hello(cx: &mut Cx) -> Step { cx.text("hello") }
+    /// let routes = Routes::new().get("/hello", chain(hello).deadline(50.millis())).build()?;
+    /// assert!(routes.listing().to_string().contains("class standard, deadline 50 ms"));
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn deadline(mut self, length: Duration) -> Self {
         self.settings.deadline = Deadline::After(length.into());
         self
     }
 
     /// A request may take as long as it likes.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # fn hello(cx: &mut Cx) -> Step { cx.text("hello") }
+    /// let routes = Routes::new().get("/hello", chain(hello).no_deadline()).build()?;
+    /// assert!(routes.listing().to_string().contains("no deadline"));
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn no_deadline(mut self) -> Self {
         self.settings.deadline = Deadline::Never;
         self
@@ -314,6 +404,14 @@ impl<Given, Available, Own> Chain<Given, Available, Own> {
 
     /// A request that takes longer is slow and its timeline is kept; half its deadline unless it is
     /// said.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # fn hello(cx: &mut Cx) -> Step { cx.text("hello") }
+    /// let greeting = chain(hello).deadline(2.secs()).slow_after(20.millis());
+    /// let routes = Routes::new().get("/hello", greeting).build()?;
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn slow_after(mut self, length: Duration) -> Self {
         self.settings.slow_after = Some(length.into());
         self
@@ -366,6 +464,11 @@ impl Entry {
         <(A, B, C) as Clauses>::Writes::metas(&mut entry.writes);
         <(A, B, C) as Clauses>::Uses::metas(&mut entry.uses);
         entry
+    }
+
+    /// Whether it cannot run without the request's content.
+    pub(crate) fn takes_content(&self) -> bool {
+        self.uses.iter().any(ResourceMeta::is_body) || self.reads.iter().any(SlotMeta::is_body)
     }
 }
 

@@ -62,6 +62,20 @@ impl IntoStep for () {
 
 /// Fails the request: `return fail(NotFound, "post", id)`.
 ///
+/// ```
+/// # use cutaway::prelude::*;
+/// slot!(pub Age: u32 = query "age");
+///
+/// fn check(cx: &mut Cx<Reads<Age>>) -> Step {
+///     if *cx.get(Age) < 18 {
+///         return fail(Forbidden, "age", "is below 18");
+///     }
+///     Continue
+/// }
+/// # let tested = cutaway::testing::get("/?age=17").run(check);
+/// # assert_eq!(tested.failure().map(|failure| failure.kind()), Some(Forbidden));
+/// ```
+///
 /// # Errors
 /// Always.
 #[cold]
@@ -72,6 +86,18 @@ pub fn fail(kind: Fail, what: &'static str, key: impl AsRef<str>) -> Step {
 /// Turns an absence or an error into a failure that says what was wanted.
 pub trait OrFail<T> {
     /// The value, or a failure of this kind.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// fn check(cx: &mut Cx) -> Step {
+    ///     let sent = cx.request().field("if-match").or_fail(PreconditionFailed, "version", "missing")?;
+    ///     let version: u64 = std::str::from_utf8(sent).ok().and_then(|text| text.parse().ok())
+    ///         .or_fail(BadRequest, "version", "is no number")?;
+    ///     cx.json(&version)
+    /// }
+    /// # let tested = cutaway::testing::get("/").run(check);
+    /// # assert_eq!(tested.failure().map(|failure| failure.kind()), Some(PreconditionFailed));
+    /// ```
     ///
     /// # Errors
     /// Where there is no value.
@@ -145,6 +171,11 @@ pub enum Fail {
 
 impl Fail {
     /// The status of a response to it.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// assert_eq!(Conflict.status(), Status::CONFLICT);
+    /// ```
     pub fn status(self) -> Status {
         match self {
             Fail::BadRequest => Status::BAD_REQUEST,
@@ -204,6 +235,14 @@ pub enum Cause {
 
 impl Failure {
     /// A failure that a step decided: `key` says which `what` it was about.
+    ///
+    /// ```
+    /// use cutaway::Failure;
+    /// use cutaway::prelude::*;
+    ///
+    /// let failure = Failure::new(NotFound, "post", "7");
+    /// assert_eq!(failure.to_string(), "NotFound: post 7");
+    /// ```
     #[cold]
     pub fn new(kind: Fail, what: &'static str, key: &str) -> Failure {
         Failure::of(Cause::Step, kind, what, Key::copied(key))
@@ -247,26 +286,70 @@ impl Failure {
     }
 
     /// Its kind.
+    ///
+    /// ```
+    /// use cutaway::Failure;
+    /// use cutaway::prelude::*;
+    ///
+    /// let failure = Failure::new(NotFound, "post", "7");
+    /// assert_eq!(failure.kind().status(), Status::NOT_FOUND);
+    /// ```
     pub fn kind(&self) -> Fail {
         self.kind
     }
 
     /// What it is about: a word of the program's own, a step's name, or an error's type.
+    ///
+    /// ```
+    /// use cutaway::Failure;
+    /// use cutaway::prelude::*;
+    ///
+    /// let failure = Failure::new(NotFound, "post", "7");
+    /// assert_eq!(failure.what(), "post");
+    /// ```
     pub fn what(&self) -> &'static str {
         self.what
     }
 
     /// Which one of those, or a message.
+    ///
+    /// ```
+    /// use cutaway::Failure;
+    /// use cutaway::prelude::*;
+    ///
+    /// let failure = Failure::new(NotFound, "post", "7");
+    /// assert_eq!(failure.key(), "7");
+    /// ```
     pub fn key(&self) -> &str {
         self.key.as_str()
     }
 
     /// Where it came from.
+    ///
+    /// ```
+    /// use cutaway::Failure;
+    /// use cutaway::prelude::*;
+    ///
+    /// let failure = Failure::new(NotFound, "post", "7");
+    /// assert_eq!(failure.cause(), cutaway::step::Cause::Step);
+    /// let failure = Failure::from("x".parse::<i64>().unwrap_err());
+    /// assert_eq!(failure.cause(), cutaway::step::Cause::Error);
+    /// ```
     pub fn cause(&self) -> Cause {
         self.cause
     }
 
     /// Whether a client may read `what` and `key`.
+    ///
+    /// ```
+    /// use cutaway::Failure;
+    /// use cutaway::prelude::*;
+    ///
+    /// let failure = Failure::new(NotFound, "post", "7");
+    /// assert!(failure.is_public());
+    /// let failure = Failure::from("x".parse::<i64>().unwrap_err());
+    /// assert!(!failure.is_public());
+    /// ```
     pub fn is_public(&self) -> bool {
         matches!(self.cause, Cause::Step | Cause::Contract)
     }

@@ -137,26 +137,76 @@ impl StepObserver for Unobserved {
 
 impl Route {
     /// The method it answers.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # slot!(pub Id: i64 = path "id");
+    /// # fn show(cx: &mut Cx<Reads<Id>>) -> Step { cx.json(cx.get(Id)) }
+    /// let routes = Routes::new().get("/posts/{id}", chain(show)).build()?;
+    /// let route = &routes.routes()[0];
+    /// assert_eq!(route.method().name(), "GET");
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn method(&self) -> Method {
         self.method
     }
 
     /// Its pattern, as it was written.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # slot!(pub Id: i64 = path "id");
+    /// # fn show(cx: &mut Cx<Reads<Id>>) -> Step { cx.json(cx.get(Id)) }
+    /// let routes = Routes::new().get("/posts/{id}", chain(show)).build()?;
+    /// let route = &routes.routes()[0];
+    /// assert_eq!(route.pattern(), "/posts/{id}");
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn pattern(&self) -> &'static str {
         self.pattern
     }
 
     /// The names of the pattern's parameters, in order.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # slot!(pub Id: i64 = path "id");
+    /// # fn show(cx: &mut Cx<Reads<Id>>) -> Step { cx.json(cx.get(Id)) }
+    /// let routes = Routes::new().get("/posts/{id}", chain(show)).build()?;
+    /// let route = &routes.routes()[0];
+    /// assert_eq!(route.params(), ["id"]);
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn params(&self) -> &[&'static str] {
         &self.params
     }
 
     /// Its traffic class.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # slot!(pub Id: i64 = path "id");
+    /// # fn show(cx: &mut Cx<Reads<Id>>) -> Step { cx.json(cx.get(Id)) }
+    /// let routes = Routes::new().get("/posts/{id}", chain(show)).build()?;
+    /// let route = &routes.routes()[0];
+    /// assert_eq!(route.class(), Standard);
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn class(&self) -> ClassId {
         self.settings.class
     }
 
     /// How long a request may take; none where it may take for ever.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # slot!(pub Id: i64 = path "id");
+    /// # fn show(cx: &mut Cx<Reads<Id>>) -> Step { cx.json(cx.get(Id)) }
+    /// let routes = Routes::new().get("/posts/{id}", chain(show)).build()?;
+    /// let route = &routes.routes()[0];
+    /// assert_eq!(route.deadline(routes.classes()), Some(100.millis().into()));
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn deadline(&self, classes: &ClassTable) -> Option<Nanos> {
         match self.settings.deadline {
             Deadline::OfClass => Some(classes.class(self.settings.class).deadline),
@@ -166,17 +216,47 @@ impl Route {
     }
 
     /// Whether the deadline is that of its class, so that its requests queue in order.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # slot!(pub Id: i64 = path "id");
+    /// # fn show(cx: &mut Cx<Reads<Id>>) -> Step { cx.json(cx.get(Id)) }
+    /// let routes = Routes::new().get("/posts/{id}", chain(show)).build()?;
+    /// let route = &routes.routes()[0];
+    /// assert!(route.has_class_deadline());
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn has_class_deadline(&self) -> bool {
         self.settings.deadline == Deadline::OfClass
     }
 
     /// From when on a request is slow: what was said, else half its deadline, else never.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # slot!(pub Id: i64 = path "id");
+    /// # fn show(cx: &mut Cx<Reads<Id>>) -> Step { cx.json(cx.get(Id)) }
+    /// let routes = Routes::new().get("/posts/{id}", chain(show)).build()?;
+    /// let route = &routes.routes()[0];
+    /// assert_eq!(route.slow_after(routes.classes()), Some(50.millis().into()));
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn slow_after(&self, classes: &ClassTable) -> Option<Nanos> {
         let half = |length: Nanos| Nanos(length.as_u64() / 2);
         (self.settings.slow_after).or_else(|| self.deadline(classes).map(half))
     }
 
     /// What becomes of a request's content.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # slot!(pub Id: i64 = path "id");
+    /// # fn show(cx: &mut Cx<Reads<Id>>) -> Step { cx.json(cx.get(Id)) }
+    /// let routes = Routes::new().get("/posts/{id}", chain(show)).build()?;
+    /// let route = &routes.routes()[0];
+    /// assert_eq!(route.body_mode(), cutaway::step::BodyMode::None);
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn body_mode(&self) -> BodyMode {
         match self.body {
             BodyUse::None => BodyMode::None,
@@ -186,6 +266,16 @@ impl Route {
     }
 
     /// What its slots take the content as; none where it has no slot of it.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # slot!(pub Id: i64 = path "id");
+    /// # fn show(cx: &mut Cx<Reads<Id>>) -> Step { cx.json(cx.get(Id)) }
+    /// let routes = Routes::new().get("/posts/{id}", chain(show)).build()?;
+    /// let route = &routes.routes()[0];
+    /// assert!(route.body_format().is_none());
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn body_format(&self) -> Option<BodyFormat> {
         match self.body {
             BodyUse::None | BodyUse::Streamed => None,
@@ -194,21 +284,62 @@ impl Route {
     }
 
     /// The largest content of a request; none where the engine's limit says so.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # slot!(pub Id: i64 = path "id");
+    /// # fn show(cx: &mut Cx<Reads<Id>>) -> Step { cx.json(cx.get(Id)) }
+    /// let routes = Routes::new().get("/posts/{id}", chain(show)).build()?;
+    /// let route = &routes.routes()[0];
+    /// assert_eq!(route.body_bytes_max(), None);
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn body_bytes_max(&self) -> Option<u64> {
         self.settings.body_bytes_max
     }
 
     /// How many steps it has.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # slot!(pub Id: i64 = path "id");
+    /// # fn show(cx: &mut Cx<Reads<Id>>) -> Step { cx.json(cx.get(Id)) }
+    /// let routes = Routes::new().get("/posts/{id}", chain(show)).build()?;
+    /// let route = &routes.routes()[0];
+    /// assert_eq!(route.steps_count(), 1);
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn steps_count(&self) -> usize {
         self.steps.len()
     }
 
     /// The name of a step: its path. Empty where there is no such step.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # slot!(pub Id: i64 = path "id");
+    /// # fn show(cx: &mut Cx<Reads<Id>>) -> Step { cx.json(cx.get(Id)) }
+    /// let routes = Routes::new().get("/posts/{id}", chain(show)).build()?;
+    /// let route = &routes.routes()[0];
+    /// assert!(route.step_name(0).ends_with("show"));
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn step_name(&self, step: u16) -> &'static str {
         (self.steps.get(usize::from(step))).map_or("", |step| step.name)
     }
 
     /// What a step reads, writes and uses, by name.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # slot!(pub Id: i64 = path "id");
+    /// # fn show(cx: &mut Cx<Reads<Id>>) -> Step { cx.json(cx.get(Id)) }
+    /// let routes = Routes::new().get("/posts/{id}", chain(show)).build()?;
+    /// let route = &routes.routes()[0];
+    /// let step = route.contract(0).unwrap();
+    /// assert_eq!(step.reads().collect::<Vec<_>>(), ["Id"]);
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn contract(&self, step: u16) -> Option<Contract<'_>> {
         self.steps.get(usize::from(step)).map(Contract)
     }
@@ -368,6 +499,12 @@ pub enum Declared {
 
 impl Declared {
     /// The clause of the step's signature.
+    ///
+    /// ```
+    /// use cutaway::step::Declared;
+    ///
+    /// assert_eq!(Declared::ToRead.clause(), "Reads");
+    /// ```
     pub fn clause(self) -> &'static str {
         match self {
             Declared::ToRead => "Reads",
@@ -382,16 +519,73 @@ pub struct Contract<'p>(&'p PlacedStep);
 
 impl<'p> Contract<'p> {
     /// The step's name.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # resource!(pub Blog: Sqlite);
+    /// # slot!(pub Id: i64 = path "id");
+    /// # slot!(pub Post: (i64,));
+    /// fn load(cx: &mut Cx<Reads<Id>, Writes<Post>, Uses<Blog>>) -> Step {
+    ///     let id = *cx.get(Id);
+    ///     cx.need(cx.on(Blog).query_one("SELECT id FROM posts WHERE id = ?1").bind(id).into(Post))
+    /// }
+    ///
+    /// let routes = Routes::new()
+    ///     .resource(Blog, Sqlite::open("blog.db"))
+    ///     .get("/posts/{id}", chain(load))
+    ///     .build()?;
+    /// let step = routes.routes()[0].contract(0).unwrap();
+    /// assert!(step.name().ends_with("load"));
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn name(self) -> &'static str {
         self.0.name
     }
 
     /// The slots it reads.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # resource!(pub Blog: Sqlite);
+    /// # slot!(pub Id: i64 = path "id");
+    /// # slot!(pub Post: (i64,));
+    /// fn load(cx: &mut Cx<Reads<Id>, Writes<Post>, Uses<Blog>>) -> Step {
+    ///     let id = *cx.get(Id);
+    ///     cx.need(cx.on(Blog).query_one("SELECT id FROM posts WHERE id = ?1").bind(id).into(Post))
+    /// }
+    ///
+    /// let routes = Routes::new()
+    ///     .resource(Blog, Sqlite::open("blog.db"))
+    ///     .get("/posts/{id}", chain(load))
+    ///     .build()?;
+    /// let step = routes.routes()[0].contract(0).unwrap();
+    /// assert_eq!(step.reads().collect::<Vec<_>>(), ["Id"]);
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn reads(self) -> impl Iterator<Item = &'static str> + 'p {
         self.0.reads.iter().map(|slot| slot.name)
     }
 
     /// The slots it writes.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # resource!(pub Blog: Sqlite);
+    /// # slot!(pub Id: i64 = path "id");
+    /// # slot!(pub Post: (i64,));
+    /// fn load(cx: &mut Cx<Reads<Id>, Writes<Post>, Uses<Blog>>) -> Step {
+    ///     let id = *cx.get(Id);
+    ///     cx.need(cx.on(Blog).query_one("SELECT id FROM posts WHERE id = ?1").bind(id).into(Post))
+    /// }
+    ///
+    /// let routes = Routes::new()
+    ///     .resource(Blog, Sqlite::open("blog.db"))
+    ///     .get("/posts/{id}", chain(load))
+    ///     .build()?;
+    /// let step = routes.routes()[0].contract(0).unwrap();
+    /// assert_eq!(step.writes().collect::<Vec<_>>(), ["Post"]);
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn writes(self) -> impl Iterator<Item = &'static str> + 'p {
         self.0.writes.iter().map(|slot| slot.name)
     }
@@ -423,6 +617,25 @@ impl<'p> Contract<'p> {
     }
 
     /// The resources it uses.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # resource!(pub Blog: Sqlite);
+    /// # slot!(pub Id: i64 = path "id");
+    /// # slot!(pub Post: (i64,));
+    /// fn load(cx: &mut Cx<Reads<Id>, Writes<Post>, Uses<Blog>>) -> Step {
+    ///     let id = *cx.get(Id);
+    ///     cx.need(cx.on(Blog).query_one("SELECT id FROM posts WHERE id = ?1").bind(id).into(Post))
+    /// }
+    ///
+    /// let routes = Routes::new()
+    ///     .resource(Blog, Sqlite::open("blog.db"))
+    ///     .get("/posts/{id}", chain(load))
+    ///     .build()?;
+    /// let step = routes.routes()[0].contract(0).unwrap();
+    /// assert_eq!(step.uses().collect::<Vec<_>>(), ["Blog"]);
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn uses(self) -> impl Iterator<Item = &'static str> + 'p {
         self.0.uses.iter().map(|resource| resource.name)
     }

@@ -18,6 +18,8 @@ use cutaway_scheduler::Nanos;
 
 pub use ask::Ask;
 pub use client::{Client, Pending};
+#[cfg(test)]
+pub(crate) use scratch::Scratch;
 
 use super::seeds::seed_of_environment;
 use super::simulation::{FaultPlan, SimConfig, Simulation};
@@ -98,6 +100,16 @@ impl App {
     /// A service of these routes, on a machine that stands still.
     ///
     /// The seed is 1, or what `CUTAWAY_SEED` says.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # use cutaway::testing::App;
+    /// # fn hello(cx: &mut Cx) -> Step { cx.text("hello") }
+    /// # let routes = Routes::new().get("/hello", chain(hello)).build()?;
+    /// let app = App::new(routes);
+    /// app.get("/hello").send().assert_status(Status::OK);
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn new(routes: impl Into<Arc<BuiltRoutes>>) -> App {
         let seed = seed_of_environment().unwrap_or(1);
         let set_up = SetUp {
@@ -116,6 +128,16 @@ impl App {
 
     /// Another seed. It decides what happens first where several things happen at a moment, and all
     /// of [`noise`](App::noise) and [`faults`](App::faults).
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # use cutaway::testing::App;
+    /// # fn hello(cx: &mut Cx) -> Step { cx.text("hello") }
+    /// # let routes = Routes::new().get("/hello", chain(hello)).build()?;
+    /// let app = App::new(routes).seed(7).noise();
+    /// app.get("/hello").send().assert_status(Status::OK);
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn seed(mut self, seed: u64) -> App {
         self.seed = seed;
         self.set_up(|set_up| set_up.config.seed = seed);
@@ -124,6 +146,17 @@ impl App {
 
     /// A machine that does not stand still: kernel, network and workers take their time and the
     /// network cuts, all as the seed has it. Lengths are no longer exact, but repeat.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # use cutaway::testing::App;
+    /// # fn hello(cx: &mut Cx) -> Step { cx.text("hello") }
+    /// # let routes = Routes::new().get("/hello", chain(hello)).build()?;
+    /// let app = App::new(routes).noise();
+    /// let response = app.get("/hello").send();
+    /// assert!(response.timeline().total() > 0.millis());
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn noise(self) -> App {
         self.set_up(|set_up| {
             let usual = SimConfig::new(set_up.config.seed);
@@ -134,24 +167,71 @@ impl App {
     }
 
     /// What goes wrong in the machine, and how often.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # use cutaway::testing::App;
+    /// # fn hello(cx: &mut Cx) -> Step { cx.text("hello") }
+    /// # let routes = Routes::new().get("/hello", chain(hello)).build()?;
+    /// use cutaway::testing::simulation::{Fault, FaultPlan};
+    ///
+    /// // Every second receive or so gets a part of what is there.
+    /// let app = App::new(routes).faults(FaultPlan::none().with(Fault::ShortReceive, 500));
+    /// assert_eq!(app.get("/hello").send().text(), "hello");
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn faults(self, faults: FaultPlan) -> App {
         self.set_up(|set_up| set_up.config.faults = faults);
         self
     }
 
     /// Other bounds than the default ones.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # use cutaway::testing::App;
+    /// # fn hello(cx: &mut Cx) -> Step { cx.text("hello") }
+    /// # let routes = Routes::new().get("/hello", chain(hello)).build()?;
+    /// use cutaway::limits::Limits;
+    ///
+    /// let app = App::new(routes).limits(Limits { target_bytes_max: 16, ..Limits::default() });
+    /// app.get("/hello?name=somebody").send().assert_status(Status::URI_TOO_LONG);
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn limits(self, limits: Limits) -> App {
         self.set_up(|set_up| set_up.limits = limits);
         self
     }
 
     /// How long a test waits for a response before it fails. Default 60 s, of virtual time.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # use cutaway::testing::App;
+    /// # slot!(pub Waited: Elapsed);
+    /// # fn wait(cx: &mut Cx<Writes<Waited>>) -> Step { cx.need(cx.timer(90.secs()).into(Waited)) }
+    /// # fn hello(cx: &mut Cx<Reads<Waited>>) -> Step { cx.json(&cx.get(Waited).length().as_secs()) }
+    /// # let routes = Routes::new().get("/hello", chain(wait).then(hello).no_deadline()).build()?;
+    /// let app = App::new(routes).patience(100.secs());
+    /// assert_eq!(app.get("/hello").send().text(), "90");
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn patience(self, patience: Duration) -> App {
         self.set_up(|set_up| set_up.patience = patience.into());
         self
     }
 
     /// The database of this resource is the file at `path` instead of a fresh one. It stays.
+    ///
+    /// ```no_run
+    /// # use cutaway::prelude::*;
+    /// # use cutaway::testing::App;
+    /// # resource!(pub Blog: Sqlite);
+    /// # let routes = Routes::new().resource(Blog, Sqlite::open("blog.db")).build()?;
+    /// let app = App::new(routes).file(Blog, "tests/prepared.db");
+    /// app.get("/posts/7").send().assert_status(Status::OK);
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn file<D: Resource<Kind = Sqlite>>(self, _database: D, path: impl Into<PathBuf>) -> App {
         self.set_up(|set_up| set_up.file(D::NAME, path.into()));
         self
@@ -251,47 +331,143 @@ impl App {
     }
 
     /// A GET request.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # use cutaway::testing::App;
+    /// # fn hello(cx: &mut Cx) -> Step { cx.text("hello") }
+    /// # let app = App::new(Routes::new().get("/hello", chain(hello)).build()?);
+    /// let response = app.get("/hello").send();
+    /// assert_eq!(response.text(), "hello");
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn get(&self, target: &str) -> Ask {
         self.request(Method::Get, target)
     }
 
     /// A HEAD request.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # use cutaway::testing::App;
+    /// # fn hello(cx: &mut Cx) -> Step { cx.text("hello") }
+    /// # let app = App::new(Routes::new().get("/hello", chain(hello)).build()?);
+    /// let response = app.head("/hello").send();
+    /// assert_eq!(response.field("content-length"), Some("5"));
+    /// assert!(response.body().is_empty());
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn head(&self, target: &str) -> Ask {
         self.request(Method::Head, target)
     }
 
     /// A POST request.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # use cutaway::testing::App;
+    /// # fn hello(cx: &mut Cx) -> Step { cx.text("hello") }
+    /// # let app = App::new(Routes::new().post("/hello", chain(hello)).build()?);
+    /// let response = app.post("/hello").send();
+    /// assert_eq!(response.text(), "hello");
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn post(&self, target: &str) -> Ask {
         self.request(Method::Post, target)
     }
 
     /// A PUT request.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # use cutaway::testing::App;
+    /// # fn hello(cx: &mut Cx) -> Step { cx.text("hello") }
+    /// # let app = App::new(Routes::new().put("/hello", chain(hello)).build()?);
+    /// let response = app.put("/hello").send();
+    /// assert_eq!(response.text(), "hello");
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn put(&self, target: &str) -> Ask {
         self.request(Method::Put, target)
     }
 
     /// A PATCH request.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # use cutaway::testing::App;
+    /// # fn hello(cx: &mut Cx) -> Step { cx.text("hello") }
+    /// # let app = App::new(Routes::new().patch("/hello", chain(hello)).build()?);
+    /// let response = app.patch("/hello").send();
+    /// assert_eq!(response.text(), "hello");
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn patch(&self, target: &str) -> Ask {
         self.request(Method::Patch, target)
     }
 
     /// A DELETE request.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # use cutaway::testing::App;
+    /// # fn hello(cx: &mut Cx) -> Step { cx.text("hello") }
+    /// # let app = App::new(Routes::new().delete("/hello", chain(hello)).build()?);
+    /// let response = app.delete("/hello").send();
+    /// assert_eq!(response.text(), "hello");
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn delete(&self, target: &str) -> Ask {
         self.request(Method::Delete, target)
     }
 
     /// An OPTIONS request.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # use cutaway::testing::App;
+    /// # fn hello(cx: &mut Cx) -> Step { cx.text("hello") }
+    /// # let app = App::new(Routes::new().options("/hello", chain(hello)).build()?);
+    /// let response = app.options("/hello").send();
+    /// assert_eq!(response.text(), "hello");
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn options(&self, target: &str) -> Ask {
         self.request(Method::Options, target)
     }
 
     /// A request of any method, over a connection of its own that ends with the response.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # use cutaway::testing::App;
+    /// # fn hello(cx: &mut Cx) -> Step { cx.text("hello") }
+    /// # let app = App::new(Routes::new().get("/hello", chain(hello)).build()?);
+    /// use cutaway::http::Method;
+    ///
+    /// for method in [Method::Get, Method::Head] {
+    ///     app.request(method, "/hello").send().assert_status(Status::OK);
+    /// }
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn request(&self, method: Method, target: &str) -> Ask {
         Ask::new(Rc::clone(&self.shared), None, method, target)
     }
 
     /// A client with a connection of its own, which stays open: for several requests one after the
     /// other or at once, for what is no request, for one that goes away.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # use cutaway::testing::App;
+    /// # fn hello(cx: &mut Cx) -> Step { cx.text("hello") }
+    /// # let app = App::new(Routes::new().get("/hello", chain(hello)).build()?);
+    /// let client = app.client();
+    /// client.get("/hello").send();
+    /// client.get("/hello").send();
+    /// assert!(client.is_open());
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn client(&self) -> Client {
         Client::connect(&self.shared)
     }
@@ -318,6 +494,17 @@ impl App {
     }
 
     /// How much virtual time has passed since the beginning.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # use cutaway::testing::App;
+    /// # fn hello(cx: &mut Cx) -> Step { cx.text("hello") }
+    /// # let app = App::new(Routes::new().get("/hello", chain(hello)).build()?);
+    /// assert_eq!(app.now(), 0.secs());
+    /// app.advance(3600.secs());
+    /// assert_eq!(app.now(), 3600.secs());
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn now(&self) -> Duration {
         let now = with(&self.shared, |machine| machine.now());
         Duration::from_nanos(now.as_u64())

@@ -36,11 +36,30 @@ pub struct Response {
 
 impl Response {
     /// Its status.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # use cutaway::testing::App;
+    /// # fn hello(cx: &mut Cx) -> Step { cx.text("hello") }
+    /// # let app = App::new(Routes::new().get("/hello", chain(hello)).build()?);
+    /// let response = app.get("/hello").send();
+    /// assert_eq!(response.status(), Status::OK);
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn status(&self) -> Status {
         self.status
     }
 
     /// Checks the status, and shows the whole response where it is another.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # use cutaway::testing::App;
+    /// # fn hello(cx: &mut Cx) -> Step { cx.text("hello") }
+    /// # let app = App::new(Routes::new().get("/hello", chain(hello)).build()?);
+    /// app.get("/hello").send().assert_status(Status::OK);
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     ///
     /// # Panics
     /// The status is another.
@@ -56,6 +75,16 @@ impl Response {
     }
 
     /// The value of a field, the first one of several; its name in any case.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # use cutaway::testing::App;
+    /// # fn hello(cx: &mut Cx) -> Step { cx.text("hello") }
+    /// # let app = App::new(Routes::new().get("/hello", chain(hello)).build()?);
+    /// let response = app.get("/hello").send();
+    /// assert_eq!(response.field("content-length"), Some("5"));
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn field(&self, name: &str) -> Option<&str> {
         self.fields()
             .find(|(known, _)| known.eq_ignore_ascii_case(name))
@@ -63,16 +92,47 @@ impl Response {
     }
 
     /// All fields, in their order.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # use cutaway::testing::App;
+    /// # fn hello(cx: &mut Cx) -> Step { cx.text("hello") }
+    /// # let app = App::new(Routes::new().get("/hello", chain(hello)).build()?);
+    /// let response = app.get("/hello").send();
+    /// let names: Vec<&str> = response.fields().map(|(name, _)| name).collect();
+    /// assert!(names.contains(&"Content-Type"));
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn fields(&self) -> impl Iterator<Item = (&str, &str)> {
         (self.fields.iter()).map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// The content.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # use cutaway::testing::App;
+    /// # fn hello(cx: &mut Cx) -> Step { cx.text("hello") }
+    /// # let app = App::new(Routes::new().get("/hello", chain(hello)).build()?);
+    /// let response = app.get("/hello").send();
+    /// assert_eq!(response.body(), b"hello");
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn body(&self) -> &[u8] {
         &self.content
     }
 
     /// The content as text.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # use cutaway::testing::App;
+    /// # fn hello(cx: &mut Cx) -> Step { cx.text("hello") }
+    /// # let app = App::new(Routes::new().get("/hello", chain(hello)).build()?);
+    /// let response = app.get("/hello").send();
+    /// assert_eq!(response.text(), "hello");
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     ///
     /// # Panics
     /// It is not UTF-8.
@@ -108,6 +168,16 @@ impl Response {
 
     /// Where its time went.
     ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # use cutaway::testing::App;
+    /// # fn hello(cx: &mut Cx) -> Step { cx.text("hello") }
+    /// # let app = App::new(Routes::new().get("/hello", chain(hello)).build()?);
+    /// let response = app.get("/hello").send();
+    /// assert_eq!(response.timeline().steps().len(), 1);
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
+    ///
     /// # Panics
     /// It has none: the shard was so full that it answered without taking the request in.
     #[track_caller]
@@ -119,6 +189,16 @@ impl Response {
     }
 
     /// Whether the request was taken in, and so has a timeline.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # use cutaway::testing::App;
+    /// # fn hello(cx: &mut Cx) -> Step { cx.text("hello") }
+    /// # let app = App::new(Routes::new().get("/hello", chain(hello)).build()?);
+    /// let response = app.get("/hello").send();
+    /// assert!(response.has_timeline());
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn has_timeline(&self) -> bool {
         self.timeline.is_some()
     }

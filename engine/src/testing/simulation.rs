@@ -53,6 +53,42 @@ use crate::timeline::{Exporter, KeptRecord, Names, RecorderConfig, TraceMode};
 /// Every turn goes into the machine's log, and so does every mark of every request: two runs of one
 /// seed in which the same things are done have the same [`log_hash`](Simulation::log_hash).
 ///
+/// ```
+/// use cutaway::prelude::*;
+/// use cutaway::testing::simulation::{SimConfig, Simulation, SimulationOptions};
+///
+/// fn hello(cx: &mut Cx) -> Step {
+///     cx.text("Hello, World!")
+/// }
+///
+/// /// What passes in one run of this seed.
+/// fn run(seed: u64) -> Result<u64, Box<dyn std::error::Error>> {
+///     let routes = Routes::new().get("/hello", chain(hello)).build()?;
+///     let options = SimulationOptions { jobs_max: 8, ..SimulationOptions::default() };
+///     let mut simulation = Simulation::with_options(routes, SimConfig::new(seed), options)?;
+///     let client = simulation.connect();
+///     client.send(b"GET /hello HTTP/1.1\r\nHost: a\r\n\r\n");
+///     while simulation.stats().request_count == 0 {
+///         simulation.turn();
+///     }
+///     // Somebody else has the core for a while.
+///     simulation.clock().advance(3.millis().into());
+///     simulation.run_until(20.millis().into());
+///     assert!(simulation.ring_stats().enter_count > 0);
+///     assert!(simulation.net().is_quiet());
+///
+///     simulation.drain(1.secs());
+///     while !simulation.is_drained() {
+///         simulation.run_for(1.millis());
+///     }
+///     simulation.check_drained();
+///     Ok(simulation.log_hash())
+/// }
+///
+/// assert_eq!(run(7)?, run(7)?, "one seed, one course of events");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Panics
 /// Every method that lets time pass does where the shard breaks a rule of the ring (see
 /// [`cutaway_reactor::sim`]), where the marks of a request break the timeline's law, where the shard
@@ -107,6 +143,19 @@ impl Default for SimulationOptions {
 
 impl Simulation {
     /// A shard that serves these routes on the machine that `config` describes.
+    ///
+    /// ```
+    /// use cutaway::prelude::*;
+    /// use cutaway::testing::simulation::{SimConfig, Simulation};
+    ///
+    /// let routes = Routes::new().build()?;
+    /// let mut simulation = Simulation::new(routes, SimConfig::new(1))?;
+    /// let client = simulation.connect();
+    /// client.send(b"GET /nowhere HTTP/1.1\r\nHost: a\r\n\r\n");
+    /// simulation.run_for(5.millis());
+    /// assert_eq!(simulation.kept()[0].status, 404);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// A database could not be opened.
@@ -396,6 +445,18 @@ impl Simulation {
     }
 
     /// The timelines of all requests that have ended since the last call.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # use cutaway::testing::simulation::{SimConfig, Simulation};
+    /// # let mut simulation = Simulation::new(Routes::new().build()?, SimConfig::new(1))?;
+    /// let client = simulation.connect();
+    /// client.send(b"GET /nowhere HTTP/1.1\r\nHost: a\r\n\r\n");
+    /// simulation.run_for(5.millis());
+    /// assert_eq!(simulation.kept().len(), 1);
+    /// assert!(simulation.kept().is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn kept(&mut self) -> Vec<KeptRecord> {
         std::mem::take(&mut self.kept)
     }

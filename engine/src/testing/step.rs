@@ -25,16 +25,53 @@ use head::Head;
 use play::{Content, Play, Played};
 
 /// A GET request for this target.
+///
+/// ```
+/// # use cutaway::prelude::*;
+/// use cutaway::testing;
+///
+/// fn hello(cx: &mut Cx) -> Step {
+///     cx.text("hello")
+/// }
+///
+/// assert_eq!(testing::get("/hello").run(hello).text(), "hello");
+/// ```
 pub fn get(target: &str) -> Test {
     request(Method::Get, target)
 }
 
 /// A POST request for this target.
+///
+/// ```
+/// # use cutaway::prelude::*;
+/// use cutaway::testing;
+///
+/// slot!(pub Name: String = body text);
+///
+/// fn greet(cx: &mut Cx<Reads<Name>>) -> Step {
+///     let name = cx.get(Name);
+///     cx.text(&format!("hello {name}"))
+/// }
+///
+/// assert_eq!(testing::post("/hello").text("ann").run(greet).text(), "hello ann");
+/// ```
 pub fn post(target: &str) -> Test {
     request(Method::Post, target)
 }
 
 /// A request for this target.
+///
+/// ```
+/// # use cutaway::prelude::*;
+/// use cutaway::http::Method;
+/// use cutaway::testing;
+///
+/// fn hello(cx: &mut Cx) -> Step {
+///     cx.text(cx.request().method().name())
+/// }
+///
+/// assert_eq!(testing::request(Method::Delete, "/hello").run(hello).text(), "DELETE");
+/// ```
 pub fn request(method: Method, target: &str) -> Test {
     Test {
         method,
@@ -69,12 +106,38 @@ type Answering = Box<dyn FnMut(&ScriptedStatement<'_>) -> ScriptedAnswer>;
 
 impl Test {
     /// A path parameter, as the pattern would have found it.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// use cutaway::testing;
+    ///
+    /// slot!(pub Id: i64 = path "id");
+    ///
+    /// fn show(cx: &mut Cx<Reads<Id>>) -> Step {
+    ///     cx.json(cx.get(Id))
+    /// }
+    ///
+    /// assert_eq!(testing::get("/posts/7").param("id", "7").run(show).text(), "7");
+    /// ```
     pub fn param(mut self, name: &'static str, text: impl Into<String>) -> Test {
         self.params.push((name, text.into()));
         self
     }
 
     /// A field line.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// use cutaway::testing;
+    ///
+    /// slot!(pub Agent<'r>: &'r str = header "user-agent");
+    ///
+    /// fn show(cx: &mut Cx<Reads<Agent>>) -> Step {
+    ///     cx.text(cx.get(Agent))
+    /// }
+    ///
+    /// assert_eq!(testing::get("/").field("User-Agent", "curl/8").run(show).text(), "curl/8");
+    /// ```
     pub fn field(mut self, name: &'static str, value: impl Into<String>) -> Test {
         self.fields.push((name, value.into()));
         self
@@ -82,6 +145,19 @@ impl Test {
 
     /// The content. Say what it is with [`field`](Test::field), or send it by
     /// [`json`](Test::json), [`form`](Test::form) or [`text`](Test::text).
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// use cutaway::testing;
+    ///
+    /// slot!(pub Sent<'r>: &'r [u8] = body bytes);
+    ///
+    /// fn count(cx: &mut Cx<Reads<Sent>>) -> Step {
+    ///     cx.json(&cx.get(Sent).len())
+    /// }
+    ///
+    /// assert_eq!(testing::post("/").body([0_u8; 7]).run(count).text(), "7");
+    /// ```
     pub fn body(mut self, content: impl Into<Vec<u8>>) -> Test {
         self.body = content.into();
         self
@@ -137,11 +213,37 @@ impl Test {
     }
 
     /// Text, and its Content-Type.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// use cutaway::testing;
+    ///
+    /// slot!(pub Sent<'r>: &'r str = body text);
+    ///
+    /// fn echo(cx: &mut Cx<Reads<Sent>>) -> Step {
+    ///     cx.text(cx.get(Sent))
+    /// }
+    ///
+    /// assert_eq!(testing::post("/").text("ann").run(echo).text(), "ann");
+    /// ```
     pub fn text(self, text: &str) -> Test {
         self.field("Content-Type", content::TEXT).body(text)
     }
 
     /// The value of an owned slot that the step reads.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// use cutaway::testing;
+    ///
+    /// slot!(pub User: String);
+    ///
+    /// fn greet(cx: &mut Cx<Reads<User>>) -> Step {
+    ///     cx.text(cx.get(User))
+    /// }
+    ///
+    /// assert_eq!(testing::get("/").put(User, "ann".to_owned()).run(greet).text(), "ann");
+    /// ```
     pub fn put<S, T>(self, slot: S, value: T) -> Test
     where
         S: Slot<Store = Owned<T>>,
@@ -184,6 +286,19 @@ impl Test {
     }
 
     /// The path parameters, as this pattern finds them in the target.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// use cutaway::testing;
+    ///
+    /// slot!(pub Id: i64 = path "id");
+    ///
+    /// fn show(cx: &mut Cx<Reads<Id>>) -> Step {
+    ///     cx.json(cx.get(Id))
+    /// }
+    ///
+    /// assert_eq!(testing::get("/posts/7").pattern("/posts/{id}").run(show).text(), "7");
+    /// ```
     ///
     /// # Panics
     /// The target does not match, or the pattern is malformed.
@@ -278,6 +393,18 @@ impl Test {
     /// Runs the step. Where it asks for effects and all of them are [answered](Test::answer), they
     /// complete, and its continuation runs, if it named one.
     ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// use cutaway::testing;
+    ///
+    /// fn hello(cx: &mut Cx) -> Step {
+    ///     cx.text("hello")
+    /// }
+    ///
+    /// let tested = testing::get("/hello").run(hello);
+    /// assert_eq!(tested.decision(), Ok(Decision::Done));
+    /// ```
+    ///
     /// # Panics
     /// A slot that the step reads was not put, or one was put that it does not read.
     #[track_caller]
@@ -322,6 +449,10 @@ impl Test {
     /// assert_eq!(tested.text(), "ann has 3 posts");
     /// assert_eq!(tested.steps().len(), 2);
     /// ```
+    ///
+    /// # Bounds
+    /// None: a chain's class, its deadline and the bound of its content are kept by its shard, and so
+    /// by an [`App`](super::App).
     ///
     /// # Panics
     /// A slot that the chain expects was not put, or one was put that it does not read; the chain is

@@ -42,31 +42,99 @@ impl RequestTimeline {
     }
 
     /// The request's method.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # use cutaway::testing::App;
+    /// # fn hello(cx: &mut Cx) -> Step { cutaway::testing::spend(3.millis()); cx.text("hello") }
+    /// # let app = App::new(Routes::new().get("/hello", chain(hello)).build()?);
+    /// let response = app.get("/hello").send();
+    /// let timeline = response.timeline();
+    /// assert_eq!(timeline.method(), "GET");
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn method(&self) -> &str {
         self.record.method
     }
 
     /// The path it asked for, or its beginning.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # use cutaway::testing::App;
+    /// # fn hello(cx: &mut Cx) -> Step { cutaway::testing::spend(3.millis()); cx.text("hello") }
+    /// # let app = App::new(Routes::new().get("/hello", chain(hello)).build()?);
+    /// let response = app.get("/hello").send();
+    /// let timeline = response.timeline();
+    /// assert_eq!(timeline.path(), "/hello");
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn path(&self) -> String {
         String::from_utf8_lossy(self.record.path()).into_owned()
     }
 
     /// The status of its reply; zero where none was encoded.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # use cutaway::testing::App;
+    /// # fn hello(cx: &mut Cx) -> Step { cutaway::testing::spend(3.millis()); cx.text("hello") }
+    /// # let app = App::new(Routes::new().get("/hello", chain(hello)).build()?);
+    /// let response = app.get("/hello").send();
+    /// let timeline = response.timeline();
+    /// assert_eq!(timeline.status(), 200);
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn status(&self) -> u16 {
         self.record.status
     }
 
     /// Its whole time, from its first byte to its last.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # use cutaway::testing::App;
+    /// # fn hello(cx: &mut Cx) -> Step { cutaway::testing::spend(3.millis()); cx.text("hello") }
+    /// # let app = App::new(Routes::new().get("/hello", chain(hello)).build()?);
+    /// let response = app.get("/hello").send();
+    /// let timeline = response.timeline();
+    /// assert_eq!(timeline.total(), 3.millis());
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn total(&self) -> Duration {
         Duration::from_nanos(self.record.total_ns())
     }
 
     /// How long it was in this stage, all times together.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # use cutaway::testing::App;
+    /// # fn hello(cx: &mut Cx) -> Step { cutaway::testing::spend(3.millis()); cx.text("hello") }
+    /// # let app = App::new(Routes::new().get("/hello", chain(hello)).build()?);
+    /// use cutaway::timeline::Stage;
+    ///
+    /// let response = app.get("/hello").send();
+    /// let timeline = response.timeline();
+    /// assert_eq!(timeline.stage(Stage::Run), 3.millis());
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn stage(&self, stage: Stage) -> Duration {
         Duration::from_nanos(self.record.sums[stage as usize])
     }
 
     /// Its steps, in the order in which they ran.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # use cutaway::testing::App;
+    /// # fn hello(cx: &mut Cx) -> Step { cutaway::testing::spend(3.millis()); cx.text("hello") }
+    /// # let app = App::new(Routes::new().get("/hello", chain(hello)).build()?);
+    /// let response = app.get("/hello").send();
+    /// let timeline = response.timeline();
+    /// assert_eq!(timeline.steps()[0].length, 3.millis());
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn steps(&self) -> Vec<TimedStep<'_>> {
         let steps = spans(self.record.marks()).filter(|span| span.kind == SpanKind::Step);
         steps
@@ -143,16 +211,53 @@ impl RequestTimeline {
     }
 
     /// Whether this happened.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # use cutaway::testing::App;
+    /// # fn hello(cx: &mut Cx) -> Step { cutaway::testing::spend(3.millis()); cx.text("hello") }
+    /// # let app = App::new(Routes::new().get("/hello", chain(hello)).build()?);
+    /// use cutaway::timeline::MarkKind;
+    ///
+    /// let response = app.get("/hello").send();
+    /// let timeline = response.timeline();
+    /// assert!(timeline.has(MarkKind::Answered));
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn has(&self, kind: MarkKind) -> bool {
         self.marks().iter().any(|mark| mark.kind() == kind)
     }
 
     /// Its marks, all of them moments since its first byte.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # use cutaway::testing::App;
+    /// # fn hello(cx: &mut Cx) -> Step { cutaway::testing::spend(3.millis()); cx.text("hello") }
+    /// # let app = App::new(Routes::new().get("/hello", chain(hello)).build()?);
+    /// use cutaway::timeline::MarkKind;
+    ///
+    /// let response = app.get("/hello").send();
+    /// let timeline = response.timeline();
+    /// assert_eq!(timeline.marks()[0].kind(), MarkKind::ReadFirst);
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn marks(&self) -> &[Mark] {
         self.record.marks()
     }
 
     /// As the exporter gets it.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # use cutaway::testing::App;
+    /// # fn hello(cx: &mut Cx) -> Step { cutaway::testing::spend(3.millis()); cx.text("hello") }
+    /// # let app = App::new(Routes::new().get("/hello", chain(hello)).build()?);
+    /// let response = app.get("/hello").send();
+    /// let timeline = response.timeline();
+    /// assert_eq!(timeline.record().total_ns(), 3_000_000);
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn record(&self) -> &KeptRecord {
         &self.record
     }
@@ -160,6 +265,17 @@ impl RequestTimeline {
     /// Checks that the stages tile the request: no moment is in none of them, and none in two.
     ///
     /// Debug builds hold every request to it by themselves.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # use cutaway::testing::App;
+    /// # fn hello(cx: &mut Cx) -> Step { cutaway::testing::spend(3.millis()); cx.text("hello") }
+    /// # let app = App::new(Routes::new().get("/hello", chain(hello)).build()?);
+    /// let response = app.get("/hello").send();
+    /// let timeline = response.timeline();
+    /// timeline.assert_tiles();
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     ///
     /// # Panics
     /// They do not.
@@ -173,6 +289,19 @@ impl RequestTimeline {
 
     /// Checks that these stages took so long and all others took no time at all, and that they tile
     /// the request.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # use cutaway::testing::App;
+    /// # fn hello(cx: &mut Cx) -> Step { cutaway::testing::spend(3.millis()); cx.text("hello") }
+    /// # let app = App::new(Routes::new().get("/hello", chain(hello)).build()?);
+    /// use cutaway::timeline::Stage;
+    ///
+    /// let response = app.get("/hello").send();
+    /// let timeline = response.timeline();
+    /// timeline.assert_stages(&[(Stage::Run, 3.millis())]);
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     ///
     /// # Panics
     /// A stage took another time.
@@ -240,6 +369,23 @@ pub struct TimedEffect<'t> {
 
 impl TimedEffect<'_> {
     /// How long the worker had it; none where nobody waited for its result, and for a timer.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # use cutaway::testing::{App, ScriptedAnswer};
+    /// # resource!(pub Blog: Sqlite);
+    /// # slot!(pub Found: (i64,));
+    /// # fn count(cx: &mut Cx<Writes<Found>, Uses<Blog>>) -> Step {
+    /// #     cx.need(cx.on(Blog).query_one("SELECT count(*) FROM posts").into(Found))
+    /// # }
+    /// # fn show(cx: &mut Cx<Reads<Found>>) -> Step { cx.json(&cx.get(Found).0) }
+    /// # let routes = Routes::new().resource(Blog, Sqlite::open("blog.db")).get("/count", chain(count).then(show));
+    /// # let app = App::new(routes.build()?);
+    /// app.script(Blog, |_| ScriptedAnswer::row((3,)).after(20.millis()));
+    /// let response = app.get("/count").send();
+    /// assert_eq!(response.timeline().effects()[0].run(), Some(20.millis()));
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn run(&self) -> Option<Duration> {
         Some(self.finished_after?.saturating_sub(self.started_after?))
     }

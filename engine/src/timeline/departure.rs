@@ -148,6 +148,13 @@ pub struct Why<'a> {
 }
 
 /// Half of a relative deadline: the default of what counts as slow. Never, where there is none.
+///
+/// ```
+/// use cutaway::prelude::*;
+/// use cutaway::timeline::half_of;
+///
+/// assert_eq!(half_of(50.millis().into()), 25.millis().into());
+/// ```
 pub const fn half_of(deadline: Nanos) -> Nanos {
     match deadline {
         Nanos::NEVER => Nanos::NEVER,

@@ -8,6 +8,30 @@ use crate::timeline::mark::{Mark, MarkKind, Stage};
 use crate::timeline::{StageSums, Timeline};
 
 /// A request that was kept, as the exporter gets it: a value of fixed size that points to nothing.
+///
+/// ```
+/// use cutaway::prelude::*;
+/// use cutaway::testing::{self, App};
+/// use cutaway::timeline::{KeepReasons, MarkKind};
+///
+/// fn hello(_: &mut Cx) -> Step {
+///     testing::spend(3.millis());
+///     fail(NotFound, "post", "7")
+/// }
+///
+/// let app = App::new(Routes::new().get("/posts/{id}", chain(hello)).build()?);
+/// let response = app.get("/posts/7").send();
+/// let timeline = response.timeline();
+/// let record = timeline.record();
+/// assert_eq!((record.path(), record.is_path_cut()), (&b"/posts/7"[..], false));
+/// assert_eq!(record.total_ns(), 3_000_000);
+/// assert_eq!(record.marks()[0].kind(), MarkKind::ReadFirst);
+/// assert_eq!(record.why().map(|why| (why.what, why.key)), Some(("post", "7")));
+/// assert_eq!(record.id(), "", "no step has asked for it");
+/// assert!(record.reasons.contains(KeepReasons::ALL));
+/// assert_eq!(record.check(), Ok(()));
+/// # Ok::<(), cutaway::RoutesRefused>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct KeptRecord {
     /// The shard it ran on.
@@ -192,6 +216,15 @@ impl<const BYTES_MAX: usize> Text<BYTES_MAX> {
 }
 
 /// Why a request was kept. Several may hold.
+///
+/// ```
+/// use cutaway::timeline::KeepReasons;
+///
+/// assert!(KeepReasons::NONE.is_empty());
+/// assert!(KeepReasons::SLOW.contains(KeepReasons::SLOW));
+/// assert!(!KeepReasons::SLOW.contains(KeepReasons::PANICKED));
+/// assert!(KeepReasons::SLOW.names().eq(["slow"]));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct KeepReasons(u8);
 

@@ -26,6 +26,24 @@ pub struct Tiling<'m> {
 /// steps in pairs, each effect from its submission to its end; and the totals that were kept while it happened must be what the marks
 /// say, stage by stage.
 ///
+/// ```
+/// use cutaway::timeline::{Mark, MarkKind, Stage, Tiling, Violation, law};
+///
+/// let marks = [Mark::new(MarkKind::ReadFirst, 0, 0, 0)];
+/// let mut sums = [0; Stage::COUNT];
+/// sums[Stage::Read as usize] = 700;
+/// let tiling = Tiling {
+///     marks: &marks,
+///     overflow_count: 0,
+///     sums: &sums,
+///     until_ns: 700,
+///     stage: Some(Stage::Read),
+/// };
+/// assert_eq!(law(tiling), Ok(()));
+/// let gap = Tiling { until_ns: 800, ..tiling };
+/// assert_eq!(law(gap), Err(Violation::Total { stages_ns: 700, request_ns: 800 }));
+/// ```
+///
 /// # Errors
 /// The first violation.
 pub fn law(tiling: Tiling<'_>) -> Result<(), Violation> {

@@ -24,6 +24,13 @@ pub struct Mark {
 
 impl Mark {
     /// The mark `kind` at `since_start_ns` after the request's first byte.
+    ///
+    /// ```
+    /// use cutaway::timeline::{Mark, MarkKind};
+    ///
+    /// let mark = Mark::new(MarkKind::ReadLast, 1_500, 0, 87);
+    /// assert_eq!(mark.kind(), MarkKind::ReadLast);
+    /// ```
     #[inline(always)]
     pub const fn new(kind: MarkKind, since_start_ns: u64, which: u8, argument: u64) -> Mark {
         let since_start_ns = if since_start_ns > SINCE_START_NS_MAX {
@@ -38,21 +45,50 @@ impl Mark {
     }
 
     /// When it was, counted from the request's first byte.
+    ///
+    /// ```
+    /// use cutaway::timeline::{Mark, MarkKind};
+    ///
+    /// let mark = Mark::new(MarkKind::ReadLast, 1_500, 0, 87);
+    /// assert_eq!(mark.since_start().as_u64(), 1_500);
+    /// ```
     pub const fn since_start(self) -> Nanos {
         Nanos(self.when >> 16)
     }
 
     /// What happened.
+    ///
+    /// ```
+    /// use cutaway::timeline::{Mark, MarkKind};
+    ///
+    /// let mark = Mark::new(MarkKind::ReadLast, 1_500, 0, 87);
+    /// assert_eq!(mark.kind(), MarkKind::ReadLast);
+    /// ```
     pub fn kind(self) -> MarkKind {
         MarkKind::ALL[usize::from((self.when >> 8) as u8)]
     }
 
     /// Which step, or which effect of a need; zero where there is only one.
+    ///
+    /// ```
+    /// use cutaway::timeline::{Mark, MarkKind};
+    ///
+    /// let mark = Mark::new(MarkKind::ReadLast, 1_500, 0, 87);
+    /// assert_eq!(mark.which(), 0);
+    /// ```
     pub const fn which(self) -> u8 {
         self.when as u8
     }
 
     /// The number that goes with it; [`MarkKind`] says what it is.
+    ///
+    /// ```
+    /// use cutaway::timeline::{Mark, MarkKind};
+    ///
+    /// let mark = Mark::new(MarkKind::ReadLast, 1_500, 0, 87);
+    /// // Of a head: how many bytes it had.
+    /// assert_eq!(mark.argument(), 87);
+    /// ```
     pub const fn argument(self) -> u64 {
         self.argument
     }
@@ -119,6 +155,12 @@ impl Stage {
     ];
 
     /// Its name for people.
+    ///
+    /// ```
+    /// use cutaway::timeline::Stage;
+    ///
+    /// assert_eq!(Stage::QueueWait.name(), "queue wait");
+    /// ```
     pub const fn name(self) -> &'static str {
         match self {
             Stage::Read => "read",
@@ -157,7 +199,8 @@ pub enum MarkKind {
     Routed,
     /// Content is announced and not all here.
     BodyAwaited,
-    /// The last byte of the content was reaped. `argument`: the content's bytes.
+    /// The last byte of the content was reaped, or as much of it as anybody waited for. `argument`: its
+    /// bytes.
     BodyLast,
     /// Admission lets it in. `argument`: its class.
     Admitted,
@@ -237,6 +280,13 @@ impl MarkKind {
     };
 
     /// Its name in a listing of marks.
+    ///
+    /// ```
+    /// use cutaway::timeline::MarkKind;
+    ///
+    /// let names: Vec<_> = MarkKind::ALL.iter().map(|kind| kind.name()).collect();
+    /// assert!(names.contains(&"answered"), "{names:?}");
+    /// ```
     pub const fn name(self) -> &'static str {
         self.row().name
     }

@@ -36,6 +36,35 @@ pub trait Names {
 ///
 /// `has_colour` adds terminal sequences; nothing that came from a client can, because everything but
 /// printable ASCII is written as `%` and its hexadecimal value.
+///
+/// ```
+/// use cutaway::prelude::*;
+/// use cutaway::testing::App;
+/// use cutaway::timeline::{Names, render};
+///
+/// struct Numbers;
+///
+/// impl Names for Numbers {
+///     fn route(&self, _: u16) -> Option<&str> {
+///         None
+///     }
+///     fn step(&self, _: u16, step: u8) -> Option<&str> {
+///         (step == 0).then_some("hello")
+///     }
+///     fn resource(&self, _: u64) -> Option<&str> {
+///         None
+///     }
+/// }
+///
+/// # fn hello(cx: &mut Cx) -> Step { cutaway::testing::spend(3.millis()); cx.text("hello") }
+/// let app = App::new(Routes::new().get("/hello", chain(hello)).build()?);
+/// let response = app.get("/hello").send();
+/// let mut page = String::new();
+/// render(response.timeline().record(), &Numbers, &mut page, false);
+/// assert!(page.starts_with("GET /hello "), "{page}");
+/// assert!(page.contains("step hello"), "{page}");
+/// # Ok::<(), cutaway::RoutesRefused>(())
+/// ```
 pub fn render(record: &KeptRecord, names: &dyn Names, out: &mut String, has_colour: bool) {
     // Writing into a `String` cannot fail.
     let _ = Page {

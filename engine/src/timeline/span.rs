@@ -3,6 +3,13 @@
 use crate::timeline::mark::{KindSet, Mark, MarkKind};
 
 /// One duration of a request, from one of its marks to another.
+///
+/// ```
+/// use cutaway::timeline::{Span, SpanKind};
+///
+/// let span = Span { kind: SpanKind::Step, which: 0, from_ns: 500, until_ns: 1_300 };
+/// assert_eq!(span.len_ns(), 800);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
     /// What it measures.
@@ -60,6 +67,20 @@ pub enum SpanKind {
 /// The durations of a request, in the order in which they begin.
 ///
 /// A duration that has not ended is left out; where the request failed or ended first, it ends there.
+///
+/// ```
+/// use cutaway::prelude::*;
+/// use cutaway::testing::App;
+/// use cutaway::timeline::{SpanKind, spans};
+///
+/// # fn hello(cx: &mut Cx) -> Step { cutaway::testing::spend(3.millis()); cx.text("hello") }
+/// let app = App::new(Routes::new().get("/hello", chain(hello)).build()?);
+/// let response = app.get("/hello").send();
+/// let timeline = response.timeline();
+/// let step = spans(timeline.marks()).find(|span| span.kind == SpanKind::Step).unwrap();
+/// assert_eq!(step.len_ns(), 3_000_000);
+/// # Ok::<(), cutaway::RoutesRefused>(())
+/// ```
 ///
 /// # Complexity
 /// Quadratic in the marks: made for the exporter, not for a shard.

@@ -24,6 +24,15 @@ fn measure(cx: &mut Cx<Reads<Content>>) -> Step {
     cx.json(&cx.get(Content).len())
 }
 
+fn wait_long(cx: &mut Cx<Writes<Waited>>) -> Step {
+    cx.need(cx.timer(500.millis()).into(Waited))
+}
+
+fn take_hastily_and_wait(cx: &mut Cx<Writes<(Content, Waited)>, Uses<Body>>) -> Step {
+    let content = cx.body().bytes().timeout(50.millis());
+    cx.need((content.into(Content), cx.timer(20.millis()).into(Waited)))
+}
+
 fn answer(cx: &mut Cx<Reads<Waited>, Uses<Body>>) -> Step {
     let waited = cx.get(Waited).length() >= 100.millis();
     cx.json(&waited)
@@ -38,6 +47,11 @@ fn simulation() -> Simulation {
         .post("/late", late().no_deadline())
         .post("/brief", late().deadline(150.millis()))
         .post("/never", chain(wait).then(answer).no_deadline())
+        .post("/long", chain(wait_long).then(answer).no_deadline())
+        .post(
+            "/hasty",
+            chain(take_hastily_and_wait).then(measure).no_deadline(),
+        )
         .build()
         .expect("the routes fit together");
     let config = SimConfig {
@@ -136,6 +150,45 @@ fn content_that_does_not_come_has_the_time_of_a_body_or_of_its_request() {
     simulation.run_for(50.millis());
     assert_eq!(simulation.stats().closed(Close::TooSlow), 1);
     assert_eq!(simulation.stats().closed(Close::NotKeptAlive), 1);
+}
+
+/// However the time of the effect that takes it is kept, it is the client that was too slow.
+#[test]
+fn content_that_takes_longer_than_its_effect_may_is_the_clients_fault() {
+    let mut simulation = simulation();
+    let client = simulation.connect();
+    client.send(&head("/hasty"));
+    simulation.run_for(60.millis());
+    assert_eq!(reply(&client).status, 408);
+}
+
+/// The 100 stands behind the replies before it, and so does the time for what it asks for.
+#[test]
+fn who_was_not_asked_for_content_is_not_too_slow() {
+    let mut simulation = simulation();
+    let (prompt, slow) = (simulation.connect(), simulation.connect());
+    for client in [&prompt, &slow] {
+        client.send(b"POST /long HTTP/1.1\r\nHost: a\r\n\r\n");
+        client.send(
+            b"POST /late HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n",
+        );
+    }
+    simulation.run_for(510.millis());
+    for client in [&prompt, &slow] {
+        let read = client.take_read();
+        let (first, len) = Reply::read(&read, false)
+            .expect("well-formed")
+            .expect("whole");
+        assert_eq!(first.content, b"true");
+        assert_eq!(&read[len..], b"HTTP/1.1 100 Continue\r\n\r\n");
+    }
+    prompt.send(b"abc");
+    simulation.run_for(10.millis());
+    assert_eq!(reply(&prompt).content, b"3");
+    simulation.run_for(270.millis());
+    assert_eq!(slow.read_bytes(), 0);
+    simulation.run_for(20.millis());
+    assert_eq!(reply(&slow).status, 408);
 }
 
 /// A client that goes while its content is on its way takes its request along.

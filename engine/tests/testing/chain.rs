@@ -1,5 +1,6 @@
 //! Steps and chains without a shard, their effects answered.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use cutaway::effect::sqlite::SqlErrorKind;
@@ -263,4 +264,27 @@ fn no_time_passes_for_real() {
         .answer(ScriptedAnswer::row((1,)).after(Duration::from_secs(86_400)))
         .run(patient);
     assert_eq!(tested.slot(First, |first| first.0), Some(1));
+}
+
+/// A test that asks for what there is not must fail instead of being told something.
+#[test]
+fn nobody_is_told_of_a_response_that_was_not_made() {
+    fn goes_on(cx: &mut Cx) -> Step {
+        cx.response_header("X-Seen", "1")?;
+        Continue
+    }
+    let (waits, continues) = (testing::get("/").run(race), testing::get("/").run(goes_on));
+    assert_eq!(continues.field("x-seen").as_deref(), Some("1"));
+    for tested in [&waits, &continues] {
+        let asks: [fn(&testing::Tested); 3] = [
+            |tested| _ = tested.status(),
+            |tested| _ = tested.text(),
+            |tested| tested.json(),
+        ];
+        for ask in asks {
+            let told = catch_unwind(AssertUnwindSafe(|| ask(tested))).unwrap_err();
+            let told = told.downcast_ref::<String>().expect("it is told in words");
+            assert!(told.starts_with("there is no response"), "{told}");
+        }
+    }
 }

@@ -34,6 +34,7 @@ fn add(length: &mut usize, piece: &[u8]) -> Result<(), Failure> {
         return fail(Conflict, "mark", "!").map(|_| ());
     }
     assert!(piece != b"?", "a fold that panics");
+    assert!(!piece.is_empty(), "a piece without a byte");
     *length += piece.len();
     Ok(())
 }

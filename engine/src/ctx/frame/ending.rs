@@ -28,7 +28,7 @@ use crate::step::caught;
 
 /// The callbacks and the values of one request.
 #[derive(Default)]
-pub(super) struct Endings {
+pub(in crate::ctx) struct Endings {
     callbacks: Cell<Option<NonNull<Link>>>,
     values: Cell<Option<NonNull<Link>>>,
 }

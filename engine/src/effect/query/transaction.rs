@@ -58,6 +58,23 @@ macro_rules! statements {
     ($($bound:tt)*) => {
         /// A statement that writes, its rows unread. Where it is the last one, the slot's type is
         /// [`Executed`](crate::effect::Executed), or `&'r [Executed]` with what each statement did.
+        ///
+        /// ```
+        /// # use cutaway::prelude::*;
+        /// # resource!(pub Blog: Sqlite);
+        /// slot!(pub Found<'r>: &'r [Executed]);
+        ///
+        /// fn write(cx: &mut Cx<Writes<Found>, Uses<Blog>>) -> Step {
+        ///     let transaction = cx
+        ///         .on(Blog)
+        ///         .transaction()
+        ///         .exec("INSERT INTO posts DEFAULT VALUES")
+        ///         .exec("INSERT INTO history (post) VALUES (last_insert_rowid())");
+        ///     cx.need(transaction.into(Found))
+        /// }
+        /// # let tested = cutaway::testing::get("/").run(write);
+        /// # assert_eq!(tested.effect().unwrap().statements().len(), 2);
+        /// ```
         pub fn exec(self, sql: &'static str) -> Query<'r, Changes, InTransaction>
         $($bound)*
         {
@@ -66,6 +83,23 @@ macro_rules! statements {
 
         /// The last statement, one that writes and has a RETURNING clause. The first row that it
         /// gives, if it gives one, goes into a slot of type `Option<T>`.
+        ///
+        /// ```
+        /// # use cutaway::prelude::*;
+        /// # resource!(pub Blog: Sqlite);
+        /// slot!(pub Found: Option<(i64,)>);
+        ///
+        /// fn write(cx: &mut Cx<Writes<Found>, Uses<Blog>>) -> Step {
+        ///     let transaction = cx
+        ///         .on(Blog)
+        ///         .transaction()
+        ///         .exec("INSERT INTO posts DEFAULT VALUES")
+        ///         .returning_opt("DELETE FROM drafts RETURNING id");
+        ///     cx.need(transaction.into(Found))
+        /// }
+        /// # let tested = cutaway::testing::get("/").run(write);
+        /// # assert_eq!(tested.effect().unwrap().statements().len(), 2);
+        /// ```
         pub fn returning_opt(self, sql: &'static str) -> Query<'r, OneOrNone, InTransaction>
         $($bound)*
         {
@@ -75,6 +109,23 @@ macro_rules! statements {
         /// The last statement, one that writes and has a RETURNING clause. The first row that it
         /// gives goes into a slot of type `T`. Without one the transaction is undone and the request
         /// fails with a 404.
+        ///
+        /// ```
+        /// # use cutaway::prelude::*;
+        /// # resource!(pub Blog: Sqlite);
+        /// slot!(pub Found: (i64,));
+        ///
+        /// fn write(cx: &mut Cx<Writes<Found>, Uses<Blog>>) -> Step {
+        ///     let transaction = cx
+        ///         .on(Blog)
+        ///         .transaction()
+        ///         .exec("INSERT INTO posts DEFAULT VALUES")
+        ///         .returning_one("UPDATE counts SET posts = posts + 1 RETURNING posts");
+        ///     cx.need(transaction.into(Found))
+        /// }
+        /// # let tested = cutaway::testing::get("/").run(write);
+        /// # assert_eq!(tested.effect().unwrap().statements().len(), 2);
+        /// ```
         pub fn returning_one(self, sql: &'static str) -> Query<'r, One, InTransaction>
         $($bound)*
         {
@@ -83,6 +134,23 @@ macro_rules! statements {
 
         /// The last statement, one that writes and has a RETURNING clause. Its rows go into a slot
         /// of type `&'r [T]`.
+        ///
+        /// ```
+        /// # use cutaway::prelude::*;
+        /// # resource!(pub Blog: Sqlite);
+        /// slot!(pub Found<'r>: &'r [(i64,)]);
+        ///
+        /// fn write(cx: &mut Cx<Writes<Found>, Uses<Blog>>) -> Step {
+        ///     let transaction = cx
+        ///         .on(Blog)
+        ///         .transaction()
+        ///         .exec("INSERT INTO posts DEFAULT VALUES")
+        ///         .returning("DELETE FROM drafts RETURNING id");
+        ///     cx.need(transaction.into(Found))
+        /// }
+        /// # let tested = cutaway::testing::get("/").run(write);
+        /// # assert_eq!(tested.effect().unwrap().statements().len(), 2);
+        /// ```
         pub fn returning(self, sql: &'static str) -> Query<'r, Many, InTransaction>
         $($bound)*
         {
@@ -91,6 +159,23 @@ macro_rules! statements {
 
         /// The last statement, one that reads what the others have made. Its first row, if there is
         /// one, goes into a slot of type `Option<T>`.
+        ///
+        /// ```
+        /// # use cutaway::prelude::*;
+        /// # resource!(pub Blog: Sqlite);
+        /// slot!(pub Found<'r>: Option<(&'r str,)>);
+        ///
+        /// fn write(cx: &mut Cx<Writes<Found>, Uses<Blog>>) -> Step {
+        ///     let transaction = cx
+        ///         .on(Blog)
+        ///         .transaction()
+        ///         .exec("INSERT INTO posts DEFAULT VALUES")
+        ///         .query_opt("SELECT name FROM authors WHERE is_new");
+        ///     cx.need(transaction.into(Found))
+        /// }
+        /// # let tested = cutaway::testing::get("/").run(write);
+        /// # assert_eq!(tested.effect().unwrap().statements().len(), 2);
+        /// ```
         pub fn query_opt(self, sql: &'static str) -> Query<'r, OneOrNone>
         $($bound)*
         {
@@ -99,6 +184,23 @@ macro_rules! statements {
 
         /// The last statement, one that reads what the others have made. Its first row goes into a
         /// slot of type `T`. Without one the transaction is undone and the request fails with a 404.
+        ///
+        /// ```
+        /// # use cutaway::prelude::*;
+        /// # resource!(pub Blog: Sqlite);
+        /// slot!(pub Found: (i64,));
+        ///
+        /// fn write(cx: &mut Cx<Writes<Found>, Uses<Blog>>) -> Step {
+        ///     let transaction = cx
+        ///         .on(Blog)
+        ///         .transaction()
+        ///         .exec("INSERT INTO posts DEFAULT VALUES")
+        ///         .query_one("SELECT count(*) FROM posts");
+        ///     cx.need(transaction.into(Found))
+        /// }
+        /// # let tested = cutaway::testing::get("/").run(write);
+        /// # assert_eq!(tested.effect().unwrap().statements().len(), 2);
+        /// ```
         pub fn query_one(self, sql: &'static str) -> Query<'r, One>
         $($bound)*
         {
@@ -107,6 +209,23 @@ macro_rules! statements {
 
         /// The last statement, one that reads what the others have made. Its rows go into a slot of
         /// type `&'r [T]`.
+        ///
+        /// ```
+        /// # use cutaway::prelude::*;
+        /// # resource!(pub Blog: Sqlite);
+        /// slot!(pub Found<'r>: &'r [(i64,)]);
+        ///
+        /// fn write(cx: &mut Cx<Writes<Found>, Uses<Blog>>) -> Step {
+        ///     let transaction = cx
+        ///         .on(Blog)
+        ///         .transaction()
+        ///         .exec("INSERT INTO posts DEFAULT VALUES")
+        ///         .query("SELECT id FROM posts ORDER BY id DESC LIMIT 20");
+        ///     cx.need(transaction.into(Found))
+        /// }
+        /// # let tested = cutaway::testing::get("/").run(write);
+        /// # assert_eq!(tested.effect().unwrap().statements().len(), 2);
+        /// ```
         pub fn query(self, sql: &'static str) -> Query<'r, Many>
         $($bound)*
         {

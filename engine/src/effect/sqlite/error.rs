@@ -12,6 +12,18 @@ use crate::step::{Fail, Failure};
 /// A statement that failed.
 ///
 /// Holds its message inline, so that failing allocates nothing.
+///
+/// ```
+/// use cutaway::effect::sqlite::{SqlError, SqlErrorKind};
+///
+/// /// Whether somebody should look at the machine.
+/// fn is_grave(error: &SqlError) -> bool {
+///     if error.kind == SqlErrorKind::Storage {
+///         eprintln!("SQLite {}: {}", error.code(), error.message());
+///     }
+///     error.kind == SqlErrorKind::Storage
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SqlError {
     /// What to conclude from it.

@@ -26,6 +26,12 @@ pub struct MemoryStats {
 
 /// What SQLite has allocated; all zero until a database was opened, and where another user of SQLite
 /// in this process has started it first.
+///
+/// ```
+/// use cutaway::effect::sqlite::memory;
+///
+/// assert_eq!(memory().bytes, 0, "no database has been opened");
+/// ```
 pub fn memory() -> MemoryStats {
     MemoryStats {
         allocation_count: ALLOCATION_COUNT.load(Ordering::Relaxed),

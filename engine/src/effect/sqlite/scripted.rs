@@ -57,6 +57,21 @@ type Played = dyn FnMut(&ScriptedStatement<'_>) -> ScriptedAnswer;
 
 impl Script {
     /// A script that asks this function.
+    ///
+    /// ```
+    /// use std::cell::Cell;
+    /// use std::rc::Rc;
+    ///
+    /// use cutaway::effect::sqlite::scripted::{Script, ScriptedAnswer};
+    ///
+    /// let asked_count = Rc::new(Cell::new(0));
+    /// let count = Rc::clone(&asked_count);
+    /// let script = Script::new(move |_| {
+    ///     count.set(count.get() + 1);
+    ///     ScriptedAnswer::row((count.get(),))
+    /// });
+    /// # let _ = script;
+    /// ```
     pub fn new(answer: impl FnMut(&ScriptedStatement<'_>) -> ScriptedAnswer + 'static) -> Script {
         Script(Rc::new(RefCell::new(answer)))
     }

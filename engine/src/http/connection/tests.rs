@@ -181,8 +181,8 @@ fn a_refusal_comes_as_soon_as_it_can_be_told() {
             Refusal::FieldNameMalformed,
         ),
         (
-            b"PUT / HTTP/1.0\r\nContent-Length: 9999999\r\n\r\n",
-            Refusal::BodyTooLarge,
+            b"PUT / HTTP/1.0\r\nContent-Length: 99999999999999999999\r\n\r\n",
+            Refusal::ContentLengthMalformed,
         ),
     ];
     for (input, refusal) in refused {

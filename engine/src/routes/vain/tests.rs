@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::prelude::*;
+use crate::testing::Scratch;
 use crate::testing::simulation::{SimConfig, Simulation};
 
 slot!(Id: i64 = path "id");
@@ -108,9 +109,9 @@ fn a_promise_to_an_effect_is_a_touch() {
     fn answers(cx: &mut Cx<Writes<(Title, Other)>>) -> Step {
         cx.text("before it is asked")
     }
-    let scratch = std::env::temp_dir().join(format!("cutaway-vain-{}.db", std::process::id()));
+    let scratch = Scratch::new();
     let routes = Routes::new()
-        .resource(Blog, Sqlite::open(&scratch))
+        .resource(Blog, Sqlite::open(scratch.database("Blog")))
         .get("/load", chain(load).then(hello))
         .get("/answers", chain(answers))
         .build()
@@ -123,7 +124,6 @@ fn a_promise_to_an_effect_is_a_touch() {
         client.send(head.as_bytes());
         simulation.run_for(20.millis());
     }
-    let _ = std::fs::remove_file(&scratch);
     let expected = ["`Writes<Title>`", "`Writes<Other>`"];
     let names = "a_promise_to_an_effect_is_a_touch::answers";
     let expected = expected.map(|slot| format!("GET /answers: step {names} declares {slot}"));

@@ -70,6 +70,19 @@ impl<M> All<M> {
     }
 
     /// The slot of a list's results, a slice in the list's order. It must be in the step's `Writes`.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # resource!(pub Blog: Sqlite);
+    /// slot!(pub Counts<'r>: &'r [(i64,)]);
+    ///
+    /// fn count(cx: &mut Cx<Writes<Counts>, Uses<Blog>>) -> Step {
+    ///     let posts = cx.on(Blog).query_one("SELECT count(*) FROM posts");
+    ///     let comments = cx.on(Blog).query_one("SELECT count(*) FROM comments");
+    ///     cx.need(all([posts, comments]).into(Counts))
+    /// }
+    /// # assert_eq!(cutaway::testing::get("/").run(count).decision(), Ok(Decision::Need));
+    /// ```
     pub fn into<'r, S>(self, _slot: S) -> Placed<'r, All<M>, S>
     where
         M: Asks<'r>,

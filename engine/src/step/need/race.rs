@@ -122,6 +122,19 @@ impl<K, M, Q: Shape> Race<K, M, Q> {
 
     /// Lets the request go on where the race has failed: the slot's value is an `Option`, and none
     /// then.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # resource!(pub Near: Sqlite);
+    /// # resource!(pub Far: Sqlite);
+    /// slot!(pub Count: Option<(i64,)>);
+    ///
+    /// fn count(cx: &mut Cx<Writes<Count>, Uses<(Near, Far)>>) -> Step {
+    ///     let sql = "SELECT count(*) FROM posts";
+    ///     cx.need(first([cx.on(Near).query_one(sql), cx.on(Far).query_one(sql)]).optional().into(Count))
+    /// }
+    /// # assert_eq!(cutaway::testing::get("/").run(count).decision(), Ok(Decision::Need));
+    /// ```
     pub fn optional(self) -> Race<K, M, Optional<Q>> {
         Race {
             members: self.members,
@@ -131,6 +144,19 @@ impl<K, M, Q: Shape> Race<K, M, Q> {
     }
 
     /// The slot that the winner's result goes into; it must be in the step's `Writes`.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # resource!(pub Near: Sqlite);
+    /// # resource!(pub Far: Sqlite);
+    /// slot!(pub Count: (i64,));
+    ///
+    /// fn count(cx: &mut Cx<Writes<Count>, Uses<(Near, Far)>>) -> Step {
+    ///     let sql = "SELECT count(*) FROM posts";
+    ///     cx.need(first([cx.on(Near).query_one(sql), cx.on(Far).query_one(sql)]).into(Count))
+    /// }
+    /// # assert_eq!(cutaway::testing::get("/").run(count).decision(), Ok(Decision::Need));
+    /// ```
     pub fn into<'r, S>(self, _slot: S) -> Placed<'r, Race<K, M, Q>, S>
     where
         S: Slot,

@@ -10,6 +10,33 @@ use crate::ctx::{Clauses, Filler, NeedFault, Slot, Target, Window, Writable};
 use crate::effect::EffectRecord;
 
 /// What a step asked for. Plain data; what it borrows lies in the request's arena.
+///
+/// ```
+/// use cutaway::prelude::*;
+/// use cutaway::step::Order;
+/// use cutaway::testing;
+///
+/// resource!(pub Blog: Sqlite);
+/// resource!(pub Replica: Sqlite);
+/// slot!(pub Posts: (i64,));
+///
+/// fn count(cx: &mut Cx<Writes<Posts>, Uses<(Blog, Replica)>>) -> Step {
+///     let sql = "SELECT count(*) FROM posts";
+///     let either = first([cx.on(Blog).query_one(sql), cx.on(Replica).query_one(sql)]);
+///     cx.need(either.into(Posts).then(show))
+/// }
+///
+/// fn show(cx: &mut Cx<Reads<Posts>>) -> Step {
+///     let (posts,) = cx.get(Posts);
+///     cx.json(posts)
+/// }
+///
+/// let tested = testing::get("/").run(count);
+/// let need = tested.need().unwrap();
+/// assert_eq!(need.order, Order::Parallel);
+/// assert!(need.is_race() && !need.is_optional());
+/// assert!(need.continuation_name().is_some_and(|name| name.ends_with("show")));
+/// ```
 #[derive(Clone, Copy)]
 pub struct NeedRecord<'r> {
     /// When it has come to its end.

@@ -35,6 +35,16 @@ impl Ask {
     }
 
     /// A field line.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # use cutaway::testing::App;
+    /// # fn hello(cx: &mut Cx) -> Step { cx.text(cx.request_id()) }
+    /// # let app = App::new(Routes::new().get("/hello", chain(hello)).build()?);
+    /// let response = app.get("/hello").field("X-Request-Id", "r7").send();
+    /// assert_eq!(response.text(), "r7");
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn field(mut self, name: &str, value: impl Into<String>) -> Ask {
         self.fields.push((name.to_owned(), value.into()));
         self
@@ -42,6 +52,17 @@ impl Ask {
 
     /// The content. Say what it is with [`field`](Ask::field), or send it by [`json`](Ask::json),
     /// [`form`](Ask::form) or [`text`](Ask::text).
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # use cutaway::testing::App;
+    /// # slot!(pub Sent<'r>: &'r str = body text);
+    /// # fn hello(cx: &mut Cx<Reads<Sent>>) -> Step { cx.text(cx.get(Sent)) }
+    /// # let app = App::new(Routes::new().post("/hello", chain(hello)).build()?);
+    /// let response = app.post("/hello").field("Content-Type", "text/csv").body("a,b").send();
+    /// assert_eq!(response.text(), "a,b");
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn body(mut self, content: impl Into<Vec<u8>>) -> Ask {
         self.content = content.into();
         self
@@ -69,17 +90,51 @@ impl Ask {
     }
 
     /// Fields as a form sends them, and its Content-Type.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # use cutaway::testing::App;
+    /// # #[derive(serde::Deserialize)]
+    /// # pub struct Name { name: String }
+    /// # slot!(pub Sent: Name = body form);
+    /// # fn hello(cx: &mut Cx<Reads<Sent>>) -> Step { cx.text(&cx.get(Sent).name) }
+    /// # let app = App::new(Routes::new().post("/hello", chain(hello)).build()?);
+    /// let response = app.post("/hello").form(&[("name", "this & that")]).send();
+    /// assert_eq!(response.text(), "this & that");
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn form(self, fields: &[(&str, &str)]) -> Ask {
         self.field("Content-Type", content::FORM)
             .body(content::form(fields))
     }
 
     /// Text, and its Content-Type.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # use cutaway::testing::App;
+    /// # slot!(pub Sent<'r>: &'r str = body text);
+    /// # fn hello(cx: &mut Cx<Reads<Sent>>) -> Step { cx.text(cx.get(Sent)) }
+    /// # let app = App::new(Routes::new().post("/hello", chain(hello)).build()?);
+    /// let response = app.post("/hello").text("ann").send();
+    /// assert_eq!(response.text(), "ann");
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn text(self, text: &str) -> Ask {
         self.field("Content-Type", content::TEXT).body(text)
     }
 
     /// Sends it and lets time pass until its response is there.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # use cutaway::testing::App;
+    /// # fn hello(cx: &mut Cx) -> Step { cx.text("hello") }
+    /// # let app = App::new(Routes::new().get("/hello", chain(hello)).build()?);
+    /// let response = app.get("/hello").send();
+    /// assert_eq!(response.text(), "hello");
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     ///
     /// # Panics
     /// No response comes: within the app's patience, or because the connection ends without.

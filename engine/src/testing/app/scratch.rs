@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A folder that is removed with everything in it; in memory where the machine has such a place.
-pub(super) struct Scratch {
+pub(crate) struct Scratch {
     folder: PathBuf,
 }
 

@@ -140,7 +140,10 @@ impl Play {
         let content = content.ok_or_else(|| Failure::content_twice(step))?;
         format.admit(content.media_type.as_deref())?;
         if let Some(fold) = fold {
-            caught(|| fold.add(&content.bytes)).map_err(|panic| panic.into_failure(step))??;
+            // A shard has no piece without a byte.
+            if !content.bytes.is_empty() {
+                caught(|| fold.add(&content.bytes)).map_err(|panic| panic.into_failure(step))??;
+            }
             return Ok(EffectResult::Folded);
         }
         let mut buffer = ResultBuffer::default();

@@ -23,6 +23,18 @@ impl Tested {
     /// What the step decided, or what the chain came to: `Done` where it answered, `Need` where it
     /// waits for an effect that nobody has answered.
     ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # use cutaway::testing;
+    /// # fn created(cx: &mut Cx) -> Step {
+    /// #     cx.response_header("Location", "/posts/7")?;
+    /// #     cx.status(Status::CREATED).json(&7)
+    /// # }
+    /// # fn refuse(_: &mut Cx) -> Step { fail(Conflict, "post", "7") }
+    /// assert_eq!(testing::get("/").run(created).decision(), Ok(Decision::Done));
+    /// assert!(testing::get("/").run(refuse).decision().is_err());
+    /// ```
+    ///
     /// # Errors
     /// The failure, where it failed, panicked or broke its contract.
     pub fn decision(&self) -> Result<Decision, &Failure> {
@@ -35,6 +47,18 @@ impl Tested {
     }
 
     /// The failure of the request, if it failed.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # use cutaway::testing;
+    /// # fn created(cx: &mut Cx) -> Step {
+    /// #     cx.response_header("Location", "/posts/7")?;
+    /// #     cx.status(Status::CREATED).json(&7)
+    /// # }
+    /// # fn refuse(_: &mut Cx) -> Step { fail(Conflict, "post", "7") }
+    /// let tested = testing::get("/").run(refuse);
+    /// assert_eq!(tested.failure().map(|failure| failure.kind()), Some(Conflict));
+    /// ```
     pub fn failure(&self) -> Option<&Failure> {
         self.decision().err()
     }
@@ -75,6 +99,18 @@ impl Tested {
 
     /// The names of the steps that have run, in their order. A continuation has run in the place of
     /// the step that named it.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # use cutaway::testing;
+    /// # fn created(cx: &mut Cx) -> Step {
+    /// #     cx.response_header("Location", "/posts/7")?;
+    /// #     cx.status(Status::CREATED).json(&7)
+    /// # }
+    /// # fn refuse(_: &mut Cx) -> Step { fail(Conflict, "post", "7") }
+    /// let tested = testing::get("/").run(created);
+    /// assert!(tested.steps()[0].ends_with("created"));
+    /// ```
     pub fn steps(&self) -> Vec<&'static str> {
         let own_from = self.route.steps_count() - self.own_steps_count;
         let ran = self
@@ -85,6 +121,19 @@ impl Tested {
     }
 
     /// Reads a slot; none where it has no value.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # use cutaway::testing;
+    /// slot!(pub Name: String);
+    ///
+    /// fn name(cx: &mut Cx<Writes<Name>>) {
+    ///     cx.put(Name, "ann".to_owned());
+    /// }
+    ///
+    /// let tested = testing::get("/").run(name);
+    /// assert_eq!(tested.slot(Name, |name| name.len()), Some(3));
+    /// ```
     pub fn slot<S: Slot, T>(
         &self,
         _slot: S,
@@ -124,6 +173,19 @@ impl Tested {
 
     /// What was asked for and nobody has answered: the effects, how they are joined, and what comes
     /// then.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # use cutaway::testing;
+    /// # resource!(pub Blog: Sqlite);
+    /// # slot!(pub Found: (i64,));
+    /// fn count(cx: &mut Cx<Writes<Found>, Uses<Blog>>) -> Step {
+    ///     cx.need(cx.on(Blog).query_one("SELECT count(*) FROM posts").into(Found))
+    /// }
+    ///
+    /// let tested = testing::get("/").run(count);
+    /// assert_eq!(tested.need().unwrap().effects.len(), 1);
+    /// ```
     pub fn need(&self) -> Option<NeedRecord<'_>> {
         self.context.need()
     }
@@ -156,6 +218,19 @@ impl Tested {
 
     /// The effect that was asked for and nobody has answered, where it is one alone.
     ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # use cutaway::testing;
+    /// # resource!(pub Blog: Sqlite);
+    /// # slot!(pub Found: (i64,));
+    /// fn count(cx: &mut Cx<Writes<Found>, Uses<Blog>>) -> Step {
+    ///     cx.need(cx.on(Blog).query_one("SELECT count(*) FROM posts").into(Found))
+    /// }
+    ///
+    /// let tested = testing::get("/").run(count);
+    /// assert_eq!(tested.effect().unwrap().sql(), Some("SELECT count(*) FROM posts"));
+    /// ```
+    ///
     /// # Panics
     /// There are several.
     #[track_caller]
@@ -165,30 +240,91 @@ impl Tested {
         effects.first().copied()
     }
 
-    /// The response: what a step made, or the problem that a failure is rendered as.
+    /// The response: what a step made, or the problem that a failure is rendered as. Before one of them
+    /// is there it has no content, and the fields that were added so far.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # use cutaway::testing;
+    /// # fn created(cx: &mut Cx) -> Step {
+    /// #     cx.response_header("Location", "/posts/7")?;
+    /// #     cx.status(Status::CREATED).json(&7)
+    /// # }
+    /// # fn refuse(_: &mut Cx) -> Step { fail(Conflict, "post", "7") }
+    /// let tested = testing::get("/").run(created);
+    /// assert_eq!(tested.response().status(), Status::CREATED);
+    /// ```
     pub fn response(&self) -> ResponseView<'_> {
         self.context.response()
     }
 
     /// The status of the response.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # use cutaway::testing;
+    /// # fn created(cx: &mut Cx) -> Step {
+    /// #     cx.response_header("Location", "/posts/7")?;
+    /// #     cx.status(Status::CREATED).json(&7)
+    /// # }
+    /// # fn refuse(_: &mut Cx) -> Step { fail(Conflict, "post", "7") }
+    /// assert_eq!(testing::get("/").run(created).status(), Status::CREATED);
+    /// assert_eq!(testing::get("/").run(refuse).status(), Status::CONFLICT);
+    /// ```
+    ///
+    /// # Panics
+    /// There is none: the step went on, or waits for an effect that nobody has answered.
+    #[track_caller]
     pub fn status(&self) -> Status {
-        self.response().status()
+        self.made().status()
     }
 
     /// The content of the response, as text.
     ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # use cutaway::testing;
+    /// # fn created(cx: &mut Cx) -> Step {
+    /// #     cx.response_header("Location", "/posts/7")?;
+    /// #     cx.status(Status::CREATED).json(&7)
+    /// # }
+    /// # fn refuse(_: &mut Cx) -> Step { fail(Conflict, "post", "7") }
+    /// assert_eq!(testing::get("/").run(created).text(), "7");
+    /// ```
+    ///
     /// # Panics
-    /// It is not UTF-8.
+    /// There is no response yet, or it is not UTF-8.
     #[track_caller]
     pub fn text(&self) -> String {
-        let content = self.response().body().as_slice().to_vec();
+        let content = self.made().body().as_slice().to_vec();
         String::from_utf8(content).unwrap_or_else(|error| panic!("the content is no text: {error}"))
+    }
+
+    /// The response, where somebody has made one.
+    #[track_caller]
+    fn made(&self) -> ResponseView<'_> {
+        if let Ok(decision @ (Decision::Continue | Decision::Need)) = self.decision() {
+            panic!("there is no response, for the decision was {decision:?}");
+        }
+        self.response()
     }
 
     /// The content of the response, as a value that was sent as JSON.
     ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # use cutaway::testing;
+    /// # fn created(cx: &mut Cx) -> Step {
+    /// #     cx.response_header("Location", "/posts/7")?;
+    /// #     cx.status(Status::CREATED).json(&7)
+    /// # }
+    /// # fn refuse(_: &mut Cx) -> Step { fail(Conflict, "post", "7") }
+    /// let id: i64 = testing::get("/").run(created).json();
+    /// assert_eq!(id, 7);
+    /// ```
+    ///
     /// # Panics
-    /// It is no JSON, or of another shape.
+    /// There is no response yet, or it is no JSON, or of another shape.
     #[track_caller]
     pub fn json<T: DeserializeOwned>(&self) -> T {
         let text = self.text();
@@ -198,6 +334,18 @@ impl Tested {
 
     /// The value of a field that a step added to the response, the first one of several; its name in
     /// any case.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # use cutaway::testing;
+    /// # fn created(cx: &mut Cx) -> Step {
+    /// #     cx.response_header("Location", "/posts/7")?;
+    /// #     cx.status(Status::CREATED).json(&7)
+    /// # }
+    /// # fn refuse(_: &mut Cx) -> Step { fail(Conflict, "post", "7") }
+    /// let tested = testing::get("/").run(created);
+    /// assert_eq!(tested.field("location").as_deref(), Some("/posts/7"));
+    /// ```
     pub fn field(&self, name: &str) -> Option<String> {
         let response = self.response();
         let mut fields = response.fields();

@@ -33,17 +33,59 @@ pub struct ScriptedAnswer {
 
 impl ScriptedAnswer {
     /// No row, and nothing changed.
+    ///
+    /// ```
+    /// # use cutaway::effect::sqlite::{Constraint, SqlErrorKind};
+    /// # use cutaway::prelude::*;
+    /// # use cutaway::testing::{self, ScriptedAnswer};
+    /// # resource!(pub Blog: Sqlite);
+    /// # slot!(pub Found: Option<(i64,)>);
+    /// # fn ask(cx: &mut Cx<Writes<Found>, Uses<Blog>>) -> Step {
+    /// #     cx.need(cx.on(Blog).query_opt("SELECT id FROM posts").into(Found))
+    /// # }
+    /// let answer = ScriptedAnswer::none();
+    /// let tested = testing::get("/").answer(answer).run(ask);
+    /// assert_eq!(tested.slot(Found, |found| *found), Some(None));
+    /// ```
     pub fn none() -> ScriptedAnswer {
         ScriptedAnswer::of(Ok(ResultBuffer::default()))
     }
 
     /// One row.
+    ///
+    /// ```
+    /// # use cutaway::effect::sqlite::{Constraint, SqlErrorKind};
+    /// # use cutaway::prelude::*;
+    /// # use cutaway::testing::{self, ScriptedAnswer};
+    /// # resource!(pub Blog: Sqlite);
+    /// # slot!(pub Found: Option<(i64,)>);
+    /// # fn ask(cx: &mut Cx<Writes<Found>, Uses<Blog>>) -> Step {
+    /// #     cx.need(cx.on(Blog).query_opt("SELECT id FROM posts").into(Found))
+    /// # }
+    /// let answer = ScriptedAnswer::row((7,));
+    /// let tested = testing::get("/").answer(answer).run(ask);
+    /// assert_eq!(tested.slot(Found, |found| *found), Some(Some((7,))));
+    /// ```
     pub fn row<'v>(row: impl IntoScriptedRow<'v>) -> ScriptedAnswer {
         ScriptedAnswer::rows([row])
     }
 
     /// Rows. Of a statement that writes it is as many changes, unless
     /// [`executing`](ScriptedAnswer::executing) says otherwise.
+    ///
+    /// ```
+    /// # use cutaway::effect::sqlite::{Constraint, SqlErrorKind};
+    /// # use cutaway::prelude::*;
+    /// # use cutaway::testing::{self, ScriptedAnswer};
+    /// # resource!(pub Blog: Sqlite);
+    /// # slot!(pub Found<'r>: &'r [(i64, &'r str)]);
+    /// # fn ask(cx: &mut Cx<Writes<Found>, Uses<Blog>>) -> Step {
+    /// #     cx.need(cx.on(Blog).query("SELECT id, title FROM posts").into(Found))
+    /// # }
+    /// let answer = ScriptedAnswer::rows([(1, "one"), (2, "two")]);
+    /// let tested = testing::get("/").answer(answer).run(ask);
+    /// assert_eq!(tested.slot(Found, |found| found.len()), Some(2));
+    /// ```
     ///
     /// # Panics
     /// Where they have different numbers of columns.
@@ -63,6 +105,20 @@ impl ScriptedAnswer {
     }
 
     /// So many rows were changed.
+    ///
+    /// ```
+    /// # use cutaway::effect::sqlite::{Constraint, SqlErrorKind};
+    /// # use cutaway::prelude::*;
+    /// # use cutaway::testing::{self, ScriptedAnswer};
+    /// # resource!(pub Blog: Sqlite);
+    /// # slot!(pub Found: Executed);
+    /// # fn ask(cx: &mut Cx<Writes<Found>, Uses<Blog>>) -> Step {
+    /// #     cx.need(cx.on(Blog).exec("DELETE FROM posts").into(Found))
+    /// # }
+    /// let answer = ScriptedAnswer::changed(3);
+    /// let tested = testing::get("/").answer(answer).run(ask);
+    /// assert_eq!(tested.slot(Found, |done| done.changed_count), Some(3));
+    /// ```
     pub fn changed(changed_count: u64) -> ScriptedAnswer {
         ScriptedAnswer::none().executing(Executed {
             changed_count,
@@ -71,6 +127,20 @@ impl ScriptedAnswer {
     }
 
     /// One row was inserted under this row id.
+    ///
+    /// ```
+    /// # use cutaway::effect::sqlite::{Constraint, SqlErrorKind};
+    /// # use cutaway::prelude::*;
+    /// # use cutaway::testing::{self, ScriptedAnswer};
+    /// # resource!(pub Blog: Sqlite);
+    /// # slot!(pub Found: Executed);
+    /// # fn ask(cx: &mut Cx<Writes<Found>, Uses<Blog>>) -> Step {
+    /// #     cx.need(cx.on(Blog).exec("INSERT INTO posts DEFAULT VALUES").into(Found))
+    /// # }
+    /// let answer = ScriptedAnswer::inserted(12);
+    /// let tested = testing::get("/").answer(answer).run(ask);
+    /// assert_eq!(tested.slot(Found, |done| done.last_row_id), Some(12));
+    /// ```
     pub fn inserted(row_id: i64) -> ScriptedAnswer {
         ScriptedAnswer::none().executing(Executed {
             changed_count: 1,
@@ -79,12 +149,41 @@ impl ScriptedAnswer {
     }
 
     /// The statement fails. Its message is the name of the kind.
+    ///
+    /// ```
+    /// # use cutaway::effect::sqlite::{Constraint, SqlErrorKind};
+    /// # use cutaway::prelude::*;
+    /// # use cutaway::testing::{self, ScriptedAnswer};
+    /// # resource!(pub Blog: Sqlite);
+    /// # slot!(pub Found: Executed);
+    /// # fn ask(cx: &mut Cx<Writes<Found>, Uses<Blog>>) -> Step {
+    /// #     cx.need(cx.on(Blog).exec("DELETE FROM posts").into(Found))
+    /// # }
+    /// let answer = ScriptedAnswer::error(SqlErrorKind::Busy);
+    /// let tested = testing::get("/").answer(answer).run(ask);
+    /// assert_eq!(tested.failure().unwrap().kind(), Unavailable);
+    /// ```
     pub fn error(kind: SqlErrorKind) -> ScriptedAnswer {
         ScriptedAnswer::of(Err(SqlError::new(kind, &format!("scripted: {kind:?}"))))
     }
 
     /// A constraint forbids it, in SQLite's words: `which` is `table.column`, the expression of a
     /// CHECK, or nothing.
+    ///
+    /// ```
+    /// # use cutaway::effect::sqlite::{Constraint, SqlErrorKind};
+    /// # use cutaway::prelude::*;
+    /// # use cutaway::testing::{self, ScriptedAnswer};
+    /// # resource!(pub Blog: Sqlite);
+    /// # slot!(pub Found: Executed);
+    /// # fn ask(cx: &mut Cx<Writes<Found>, Uses<Blog>>) -> Step {
+    /// #     cx.need(cx.on(Blog).exec("INSERT INTO posts DEFAULT VALUES").into(Found))
+    /// # }
+    /// let answer = ScriptedAnswer::constraint(Constraint::Unique, "posts.title");
+    /// let tested = testing::get("/").answer(answer).run(ask);
+    /// let failure = tested.failure().unwrap();
+    /// assert_eq!((failure.kind(), failure.key()), (Conflict, "posts.title"));
+    /// ```
     pub fn constraint(constraint: Constraint, which: &str) -> ScriptedAnswer {
         let kind = match constraint {
             Constraint::Unique | Constraint::PrimaryKey => "UNIQUE",
@@ -100,6 +199,23 @@ impl ScriptedAnswer {
     }
 
     /// The statement runs until its deadline, or until it is cancelled because its client has gone.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # use cutaway::testing::{App, ScriptedAnswer};
+    /// # use cutaway::timeline::Stage;
+    /// # resource!(pub Blog: Sqlite);
+    /// # slot!(pub Found: (i64,));
+    /// # fn count(cx: &mut Cx<Writes<Found>, Uses<Blog>>) -> Step {
+    /// #     cx.need(cx.on(Blog).query_one("SELECT count(*) FROM posts").into(Found))
+    /// # }
+    /// # fn show(cx: &mut Cx<Reads<Found>>) -> Step { cx.json(&cx.get(Found).0) }
+    /// # let routes = Routes::new().resource(Blog, Sqlite::open("blog.db")).get("/count", chain(count).then(show));
+    /// # let app = App::new(routes.build()?);
+    /// app.script(Blog, |_| ScriptedAnswer::never());
+    /// app.get("/count").send().assert_status(Status::GATEWAY_TIMEOUT);
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn never() -> ScriptedAnswer {
         ScriptedAnswer {
             delay: Nanos::NEVER,
@@ -108,6 +224,23 @@ impl ScriptedAnswer {
     }
 
     /// The answer comes after this length of virtual time. A deadline within it comes first.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # use cutaway::testing::{App, ScriptedAnswer};
+    /// # use cutaway::timeline::Stage;
+    /// # resource!(pub Blog: Sqlite);
+    /// # slot!(pub Found: (i64,));
+    /// # fn count(cx: &mut Cx<Writes<Found>, Uses<Blog>>) -> Step {
+    /// #     cx.need(cx.on(Blog).query_one("SELECT count(*) FROM posts").into(Found))
+    /// # }
+    /// # fn show(cx: &mut Cx<Reads<Found>>) -> Step { cx.json(&cx.get(Found).0) }
+    /// # let routes = Routes::new().resource(Blog, Sqlite::open("blog.db")).get("/count", chain(count).then(show));
+    /// # let app = App::new(routes.build()?);
+    /// app.script(Blog, |_| ScriptedAnswer::row((3,)).after(20.millis()));
+    /// app.get("/count").send().timeline().assert_stages(&[(Stage::Park, 20.millis())]);
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
     pub fn after(self, delay: Duration) -> ScriptedAnswer {
         ScriptedAnswer {
             delay: delay.into(),
@@ -116,6 +249,20 @@ impl ScriptedAnswer {
     }
 
     /// What the statement has done beside giving rows.
+    ///
+    /// ```
+    /// # use cutaway::effect::sqlite::{Constraint, SqlErrorKind};
+    /// # use cutaway::prelude::*;
+    /// # use cutaway::testing::{self, ScriptedAnswer};
+    /// # resource!(pub Blog: Sqlite);
+    /// # slot!(pub Found: (i64,));
+    /// # fn ask(cx: &mut Cx<Writes<Found>, Uses<Blog>>) -> Step {
+    /// #     cx.need(cx.on(Blog).returning_one("INSERT INTO posts DEFAULT VALUES RETURNING id").into(Found))
+    /// # }
+    /// let answer = ScriptedAnswer::row((7,)).executing(Executed { changed_count: 1, last_row_id: 7 });
+    /// let tested = testing::get("/").answer(answer).run(ask);
+    /// assert_eq!(tested.slot(Found, |found| *found), Some((7,)));
+    /// ```
     pub fn executing(self, executed: Executed) -> ScriptedAnswer {
         ScriptedAnswer {
             changed: Some(executed),
