@@ -65,6 +65,17 @@ use write::FileWriter;
 ///     .build()?;
 /// # Ok::<(), cutaway::RoutesRefused>(())
 /// ```
+///
+/// Its bounds have defaults, and names that a configuration knows as well:
+///
+/// ```
+/// use cutaway::prelude::*;
+///
+/// let directory = Directory::open("uploads").uploads_max(16).write_bytes(256 << 10);
+/// assert_eq!(directory.path().to_str(), Some("uploads"));
+/// assert_eq!(directory.bounds().uploads_max, 16);
+/// assert_eq!(directory.bounds().write_bytes, 256 << 10);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Directory {
     path: PathBuf,

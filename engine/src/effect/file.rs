@@ -27,6 +27,29 @@ impl Kind for Directory {
 }
 
 /// Names files of a directory: `cx.on(Uploads)`.
+///
+/// ```
+/// use cutaway::prelude::*;
+///
+/// resource!(pub Uploads: Directory);
+/// slot!(pub Saved: StoredFile);
+///
+/// fn save(cx: &mut Cx<Writes<Saved>, Uses<(Body, Uploads)>>) -> Step {
+///     let file = cx.on(Uploads).file(cx.param("name"));
+///     cx.need(cx.body().to_file(file).into(Saved))
+/// }
+///
+/// fn show(cx: &mut Cx<Reads<Saved>>) -> Step {
+///     cx.json(&cx.get(Saved).bytes)
+/// }
+///
+/// let upload = |name| {
+///     let request = cutaway::testing::post("/").param("name", name).body("hello");
+///     request.run_chain(chain(save).then(show))
+/// };
+/// assert_eq!(upload("report.txt").text(), "5");
+/// upload("../secret").assert_fails(Unprocessable, "file name", "has a `/`");
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct DirectoryHandle<'r> {
     resource: u16,
@@ -67,6 +90,17 @@ impl NewFile<'_> {
     ///
     /// Without it the effect fails with a 409 whose key is the name: before the content is read where
     /// the name is taken already, else at the end.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # resource!(pub Uploads: Directory);
+    /// # slot!(pub Saved: StoredFile);
+    /// fn save(cx: &mut Cx<Writes<Saved>, Uses<(Body, Uploads)>>) -> Step {
+    ///     let file = cx.on(Uploads).file("latest").replacing();
+    ///     cx.need(cx.body().to_file(file).into(Saved))
+    /// }
+    /// # assert_eq!(cutaway::testing::post("/").run(save).decision(), Ok(Decision::Need));
+    /// ```
     pub fn replacing(mut self) -> Self {
         self.is_replacing = true;
         self

@@ -79,6 +79,19 @@ impl<'r> EffectRecord<'r> {
     }
 
     /// The name of the file that it writes, if it does.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// resource!(pub Uploads: Directory);
+    /// slot!(pub Saved: StoredFile);
+    ///
+    /// fn save(cx: &mut Cx<Writes<Saved>, Uses<(Body, Uploads)>>) -> Step {
+    ///     cx.need(cx.body().to_file(cx.on(Uploads).file("a.txt")).into(Saved))
+    /// }
+    ///
+    /// let tested = cutaway::testing::post("/").run(save);
+    /// assert_eq!(tested.effect().unwrap().file_name(), Some("a.txt"));
+    /// ```
     pub fn file_name(&self) -> Option<&'r str> {
         match self.operation {
             Operation::Store { name, .. } => name.ok(),

@@ -48,6 +48,38 @@ use super::{Directory, FileEffects, FileJob};
 /// app.finish();
 /// # Ok::<(), cutaway::RoutesRefused>(())
 /// ```
+///
+/// Time passes where it is told to, and the power may go:
+///
+/// ```
+/// # use cutaway::prelude::*;
+/// # use cutaway::testing::{App, Disk, DiskFault};
+/// # resource!(Uploads: Directory);
+/// # slot!(Saved: StoredFile);
+/// # fn save(cx: &mut Cx<Writes<Saved>, Uses<(Body, Uploads)>>) -> Step {
+/// #     cx.need(cx.body().to_file(cx.on(Uploads).file("new").replacing()).into(Saved))
+/// # }
+/// # fn show(cx: &mut Cx<Reads<Saved>>) -> Step { cx.json(&cx.get(Saved).bytes) }
+/// # let routes = Routes::new()
+/// #     .resource(Uploads, Directory::open("uploads"))
+/// #     .post("/", chain(save).then(show))
+/// #     .build()?;
+/// let app = App::new(routes);
+/// let disk: Disk = app.disk(Uploads);
+/// disk.put("old", "stays");
+/// disk.slow(2.millis());
+/// app.post("/").body("hello").send().assert_status(Status::OK);
+/// assert_eq!(app.now(), 2.millis() * disk.operation_count() as u32);
+///
+/// disk.fail(3, DiskFault::PowerLoss);
+/// app.post("/").body("other").send().assert_status(Status::INTERNAL_SERVER_ERROR);
+/// disk.restart();
+/// assert_eq!(disk.names(), ["new", "old"]);
+/// assert_eq!(disk.file("new").as_deref(), Some(&b"hello"[..]));
+/// assert_eq!(disk.unnamed_count(), 0);
+/// assert!(Disk::new().names().is_empty());
+/// # Ok::<(), cutaway::RoutesRefused>(())
+/// ```
 #[derive(Clone, Default)]
 pub struct Disk(Rc<RefCell<State>>);
 
