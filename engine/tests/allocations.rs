@@ -530,10 +530,7 @@ fn a_warm_request_allocates_nothing() {
             chain(take_meanwhile).then(show_taken).deadline(patient),
         )
         .post("/tally", chain(tally).then(show_tally).deadline(patient))
-        .post(
-            "/stored",
-            chain(store).then(show_stored).deadline(patient),
-        )
+        .post("/stored", chain(store).then(show_stored).deadline(patient))
         .post("/form", chain(take_form).deadline(patient))
         .get("/wait", chain(wait).then(plain).deadline(patient))
         .get("/boxed", chain(plain_boxed).deadline(patient))

@@ -101,7 +101,10 @@ pub(super) fn defaults() -> String {
             let blank = if file.is_empty() { "" } else { "\n" };
             let below = entry.map_or(String::new(), |entry| format!(".{entry}"));
             file += &format!("{blank}[{section}{below}]\n");
-            for key in section.keys().filter(|key| key.kind().is_none_or(|of| kind == Some(of))) {
+            for key in section
+                .keys()
+                .filter(|key| key.kind().is_none_or(|of| kind == Some(of)))
+            {
                 let written = match key.default_value(entry) {
                     DefaultValue::Written(value) => writeln!(file, "{} = {value}", key.name),
                     DefaultValue::Told(words) => writeln!(file, "# {}: {words}", key.name),

@@ -43,7 +43,7 @@ enum State {
         request: Ticket,
         sink: Sink,
         /// Whether it has to wait: where it goes, there is no room for now.
-        is_held: bool,
+        is_full: bool,
     },
     /// Its request is answered.
     Unwanted,
@@ -83,7 +83,7 @@ impl Inflow {
     pub fn is_read(&self) -> bool {
         !matches!(
             self.state,
-            State::Untaken { .. } | State::Taken { is_held: true, .. }
+            State::Untaken { .. } | State::Taken { is_full: true, .. }
         )
     }
 
@@ -223,7 +223,7 @@ impl<B: Backend> Core<B> {
         let state = State::Taken {
             request: ticket,
             sink,
-            is_held: false,
+            is_full: false,
         };
         connection.inflow = Some(Inflow { state, ..inflow });
         // The peer was kept waiting; its time begins now.
@@ -256,7 +256,7 @@ impl<B: Backend> Core<B> {
                     Sink::Stored(store) => {
                         let store = *store;
                         if self.store_piece(request, store, piece) {
-                            self.hold_content(ticket);
+                            self.note_full(ticket);
                         }
                     }
                 }
@@ -267,21 +267,21 @@ impl<B: Backend> Core<B> {
 
     /// No more is read until there is room where it goes. What has come meanwhile waits in the inbox,
     /// and behind that with the client.
-    fn hold_content(&mut self, connection: Ticket) {
+    fn note_full(&mut self, connection: Ticket) {
         let Some(connection) = self.connections.get_mut(connection) else {
             return;
         };
         if let Some(Inflow {
-            state: State::Taken { is_held, .. },
+            state: State::Taken { is_full, .. },
             ..
         }) = &mut connection.inflow
         {
-            *is_held = true;
+            *is_full = true;
         }
     }
 
     /// There is room again for the content of this request.
-    pub(super) fn release_content(&mut self, request: Ticket) {
+    pub(super) fn note_room(&mut self, request: Ticket) {
         let now = self.reading;
         let Some(request) = self.requests.get_mut(request) else {
             return;
@@ -291,10 +291,10 @@ impl<B: Backend> Core<B> {
             return;
         };
         if let Some(Inflow {
-            state: State::Taken { is_held, .. },
+            state: State::Taken { is_full, .. },
             ..
         }) = &mut connection.inflow
-            && std::mem::take(is_held)
+            && std::mem::take(is_full)
         {
             // The peer was kept waiting; its time begins now.
             connection.moved_at = now;

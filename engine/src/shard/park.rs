@@ -115,7 +115,9 @@ impl<B: Backend> Core<B> {
                 let timer = (!is_alone(&need) && ends_at < request.deadline).then_some(ends_at);
                 let resource = usize::from(effect.resource.expect("a file has its directory"));
                 let begun = match name {
-                    Ok(name) => Store::begin(&mut self.effects, resource, ticket, name, is_replacing),
+                    Ok(name) => {
+                        Store::begin(&mut self.effects, resource, ticket, name, is_replacing)
+                    }
                     Err(refused) => Err(refused.failure()),
                 };
                 return self.note_begun(ticket, begun, timer);

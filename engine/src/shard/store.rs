@@ -86,7 +86,7 @@ impl<B: Backend> Core<B> {
         match returned.news {
             FileNews::Discarded { is_late } => self.stats.late_result_count += u64::from(is_late),
             FileNews::Opened => self.take_content_into(returned.request, store),
-            FileNews::Written => self.release_content(returned.request),
+            FileNews::Written => self.note_room(returned.request),
             FileNews::Stored(stored) => {
                 self.end_store(returned, store, Ok(EffectResult::Stored(stored)));
             }
@@ -114,8 +114,8 @@ impl<B: Backend> Core<B> {
     pub(super) fn store_piece(&mut self, ticket: Ticket, store: Store, piece: &[u8]) -> bool {
         let directory = self.effects[store.resource].directory();
         let pushed = directory.push(store.upload, piece);
-        let held_bytes = directory.held_bytes() as u64;
-        self.stats.held_bytes_max = self.stats.held_bytes_max.max(held_bytes);
+        let unwritten_bytes = directory.unwritten_bytes() as u64;
+        self.stats.unwritten_bytes_max = self.stats.unwritten_bytes_max.max(unwritten_bytes);
         match pushed {
             Ok(is_full) => is_full,
             Err(error) => {

@@ -37,9 +37,9 @@ pub use cutaway_reactor::sim::{
 };
 
 use crate::ctx::IdSource;
+use crate::effect::directory::Disk;
 use crate::effect::sqlite::scripted::Script;
 use crate::effect::sqlite::{OpenError, SqliteEffects, SqliteJob};
-use crate::effect::directory::Disk;
 use crate::effect::{Directory, Resource, Settings, Sqlite};
 use crate::limits::Limits;
 use crate::routes::BuiltRoutes;
@@ -298,6 +298,17 @@ impl Simulation {
     }
 
     /// The disk that the directory of this resource lies on: what was stored, and what shall go wrong.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # use cutaway::testing::simulation::{SimConfig, Simulation};
+    /// resource!(pub Uploads: Directory);
+    ///
+    /// let routes = Routes::new().resource(Uploads, Directory::open("uploads")).build()?;
+    /// let simulation = Simulation::new(routes, SimConfig::new(1))?;
+    /// assert!(simulation.disk(Uploads).names().is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Panics
     /// The routes have no directory of that name.

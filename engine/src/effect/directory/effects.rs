@@ -24,7 +24,7 @@ pub struct FileEffects<P: WorkerPort<FileJob>> {
     uploads: Vec<Upload>,
     free: Vec<u32>,
     write_bytes: usize,
-    held_bytes: usize,
+    unwritten_bytes: usize,
 }
 
 /// How much a buffer may hold beyond its bound: a piece of content.
@@ -105,7 +105,7 @@ impl<P: WorkerPort<FileJob>> FileEffects<P> {
             // What was used last is used next, while its memory is warm.
             free: (0..count).rev().collect(),
             write_bytes: settings.bounds.write_bytes,
-            held_bytes: 0,
+            unwritten_bytes: 0,
         }
     }
 
@@ -159,7 +159,7 @@ impl<P: WorkerPort<FileJob>> FileEffects<P> {
         upload.gathered.extend_from_slice(piece);
         let is_here = upload.job.is_some();
         let is_full = upload.gathered.len() >= write_bytes;
-        self.held_bytes += piece.len();
+        self.unwritten_bytes += piece.len();
         if is_here {
             self.send(handle.index, Operation::Write)?;
             return Ok(false);
@@ -201,7 +201,7 @@ impl<P: WorkerPort<FileJob>> FileEffects<P> {
         while self.port.in_flight() > 0 {
             let Finished { mut job, outcome } = self.port.poll()?;
             let index = job.index;
-            self.held_bytes -= job.bytes.len();
+            self.unwritten_bytes -= job.bytes.len();
             job.bytes.clear();
             let upload = &mut self.uploads[index as usize];
             upload.started_at = upload.started_at.min(job.started_at);
@@ -289,8 +289,8 @@ impl<P: WorkerPort<FileJob>> FileEffects<P> {
     }
 
     /// How many bytes have come and were not written yet, of all files.
-    pub(crate) fn held_bytes(&self) -> usize {
-        self.held_bytes
+    pub(crate) fn unwritten_bytes(&self) -> usize {
+        self.unwritten_bytes
     }
 
     /// The shard is about to block: from now on a job that comes back wakes its ring. True if one is
@@ -343,7 +343,7 @@ impl<P: WorkerPort<FileJob>> FileEffects<P> {
 
     fn drop_gathered(&mut self, index: u32) {
         let upload = &mut self.uploads[index as usize];
-        self.held_bytes -= upload.gathered.len();
+        self.unwritten_bytes -= upload.gathered.len();
         upload.gathered.clear();
     }
 }

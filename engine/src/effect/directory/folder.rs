@@ -195,9 +195,7 @@ fn remove_remains(at: &OwnedFd) -> io::Result<()> {
 }
 
 /// Does something with an interim name that nobody has.
-fn with_interim<T>(
-    mut act: impl FnMut(&str) -> rustix::io::Result<T>,
-) -> io::Result<(Interim, T)> {
+fn with_interim<T>(mut act: impl FnMut(&str) -> rustix::io::Result<T>) -> io::Result<(Interim, T)> {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     loop {
         // Relaxed: only that no two are alike.

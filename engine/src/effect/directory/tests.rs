@@ -1,7 +1,7 @@
 use std::num::NonZeroU32;
 
-use cutaway_reactor::sim::{Fault, FaultPlan, SimConfig, SimNet, SimPort};
 use cutaway_reactor::Ticket;
+use cutaway_reactor::sim::{Fault, FaultPlan, SimConfig, SimNet, SimPort};
 
 use super::*;
 
@@ -46,7 +46,7 @@ impl Bench {
 
     fn assert_idle(&self) {
         assert_eq!(self.effects.uploads_count(), 0);
-        assert_eq!(self.effects.held_bytes(), 0);
+        assert_eq!(self.effects.unwritten_bytes(), 0);
         assert_eq!(self.effects.in_flight(), 0);
         assert_eq!(self.disk.unnamed_count(), 0);
     }
@@ -64,9 +64,9 @@ fn what_comes_while_the_disk_writes_goes_along_with_the_next_job() {
     assert_eq!(bench.effects.push(upload, b"one"), Ok(false));
     assert_eq!(bench.effects.push(upload, b"two"), Ok(false));
     assert_eq!(bench.effects.push(upload, &[b'x'; 4093]), Ok(true));
-    assert_eq!(bench.effects.held_bytes(), 4099);
+    assert_eq!(bench.effects.unwritten_bytes(), 4099);
     assert_eq!(bench.next(), Some(FileNews::Written));
-    assert_eq!(bench.effects.held_bytes(), 4096);
+    assert_eq!(bench.effects.unwritten_bytes(), 4096);
     bench.effects.complete(upload).unwrap();
     assert_eq!(bench.next(), Some(FileNews::Written));
     assert_eq!(bench.next(), stored(4099));
@@ -175,7 +175,10 @@ fn under_faults_every_file_ends_once() {
         let mut end = None;
         while let Some(news) = bench.next() {
             let goes_on = matches!(news, FileNews::Opened | FileNews::Written);
-            assert!(end.is_none() || matches!(news, FileNews::Discarded { .. }), "{news:?}");
+            assert!(
+                end.is_none() || matches!(news, FileNews::Discarded { .. }),
+                "{news:?}"
+            );
             if !goes_on {
                 end.get_or_insert(news);
                 continue;
@@ -200,7 +203,7 @@ fn under_faults_every_file_ends_once() {
             failed_count += 1;
         }
         assert_eq!(bench.effects.uploads_count(), 0, "seed {seed}");
-        assert_eq!(bench.effects.held_bytes(), 0, "seed {seed}");
+        assert_eq!(bench.effects.unwritten_bytes(), 0, "seed {seed}");
         let disk = bench.disk.clone();
         drop(bench);
         assert_eq!(disk.unnamed_count(), 0, "seed {seed}");
@@ -209,7 +212,10 @@ fn under_faults_every_file_ends_once() {
             assert_eq!(bytes.len(), 15_000, "seed {seed}");
         }
     }
-    assert!(stored_count > 20 && failed_count > 20, "{stored_count}, {failed_count}");
+    assert!(
+        stored_count > 20 && failed_count > 20,
+        "{stored_count}, {failed_count}"
+    );
 }
 
 #[test]
@@ -223,7 +229,12 @@ fn each_error_has_its_status() {
     check(FileError::Exists, Fail::Conflict, "a.txt", true);
     check(FileError::NoSpace, Fail::InsufficientStorage, "", true);
     check(FileError::Busy, Fail::Unavailable, "busy", true);
-    check(FileError::Panicked, Fail::Internal, "the job panicked", false);
+    check(
+        FileError::Panicked,
+        Fail::Internal,
+        "the job panicked",
+        false,
+    );
     let io = io::Error::from_raw_os_error(5).to_string();
     check(FileError::Io(5), Fail::Internal, &io, false);
     let of = |code| FileError::from(io::Error::from_raw_os_error(code));
