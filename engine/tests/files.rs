@@ -14,6 +14,10 @@ use cutaway::limits::Limits;
 use cutaway::prelude::*;
 use cutaway::{BuiltRoutes, Engine};
 
+#[path = "harness/child.rs"]
+#[allow(dead_code, reason = "each test uses a part of it")]
+#[expect(unsafe_code, reason = "kill(2)")]
+mod child;
 #[path = "harness/client.rs"]
 #[allow(dead_code, reason = "each test uses a part of it")]
 mod client;
@@ -23,6 +27,7 @@ mod faults;
 #[allow(dead_code, reason = "as above")]
 mod server;
 
+use child::ChildServer;
 use client::Client;
 use server::{Scratch, Server};
 
@@ -399,4 +404,42 @@ fn a_directory_that_cannot_be_written_to_keeps_the_engine_from_starting() {
             "{words}"
         );
     }
+}
+
+/// The server of the test below; it is killed.
+#[test]
+#[ignore = "serves; started by the test that kills it"]
+fn serve_to_be_killed() {
+    let directory = std::env::var("FILES_DIRECTORY").unwrap();
+    let engine = Engine::new(routes(Path::new(&directory)))
+        .address(([127, 0, 0, 1], 0).into())
+        .shards(1);
+    let running = engine.start().unwrap();
+    println!("listening on {}", running.address());
+    running.wait().unwrap();
+}
+
+/// A process that is killed has no time to put anything right, and need not.
+#[test]
+fn a_process_that_is_killed_leaves_nothing_unfinished() {
+    let scratch = Scratch::new("files-killed");
+    let directory = scratch.join("uploads").display().to_string();
+    let server = ChildServer::start_test("serve_to_be_killed", &[("FILES_DIRECTORY", &directory)]);
+    let mut whole = Client::connect(server.address);
+    whole.send(post("/files/whole", "content"));
+    assert_eq!(whole.response().status, 201);
+    let mut part = Client::connect(server.address);
+    part.send(head(
+        "POST",
+        "/large/part",
+        "Content-Length: 10000000\r\nExpect: 100-continue",
+    ));
+    assert_eq!(part.response().status, 100);
+    part.send("x".repeat(1_000_000));
+    server.signal(libc::SIGKILL);
+    assert!(!server.end().success());
+    assert_eq!(content(&scratch, "whole"), b"content");
+    // Where files have names from the beginning, the next start removes what is left.
+    Server::start(routes(Path::new(&directory)), Limits::default()).stop();
+    assert_eq!(names(&scratch), ["whole"]);
 }

@@ -1,10 +1,11 @@
 //! Content that goes into a file: from the effect's beginning over each of its jobs to its end.
 //!
 //! ```text
-//! begin ──▶ the worker opens ──▶ content is taken, piece by piece ──▶ the worker finishes ──▶ completed
-//!                │                      │         ▲                          │
-//!                └─── 409, 507, … ──────┘         └─ held, while the disk    └─── 409, 507, … ───▶ failed
-//!                                                    is behind
+//! begin ──▶ opened ──▶ taken, piece by piece ──▶ all has come ──▶ named ──▶ completed
+//!              │               │  ▲                    │
+//!              │               ▼  │                    │
+//!              │       not read: the disk is behind    │
+//!              └───────────────────┴───────────────────┴──▶ failed
 //! ```
 //!
 //! What is begun of a file is its directory's affair, and outlives the request where that ends early:

@@ -63,7 +63,8 @@ pub enum FileNews {
     Stored(StoredFile),
     /// It is not written, and nothing of it is left.
     Failed(FileError),
-    /// It was abandoned, and nothing of it is left.
+    /// It was abandoned, and nothing of it is left; unless its name was being given at that moment,
+    /// and it stands there, whole.
     Discarded {
         /// Whether a job was on its way when it was abandoned.
         is_late: bool,
@@ -182,8 +183,7 @@ impl<P: WorkerPort<FileJob>> FileEffects<P> {
         Ok(())
     }
 
-    /// Nobody wants the file any more. Nothing of it is left once its job is back; where its name was
-    /// just being given, it may stand there, whole.
+    /// Nobody wants the file any more: [`FileNews::Discarded`] comes once it is done with.
     pub(crate) fn abandon(&mut self, handle: UploadHandle) {
         let Some(upload) = self.known(handle) else {
             return;
