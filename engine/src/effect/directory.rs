@@ -56,7 +56,8 @@ use write::FileWriter;
 /// }
 ///
 /// fn show(cx: &mut Cx<Reads<Saved>>) -> Step {
-///     cx.status(Status::CREATED).json(&cx.get(Saved).bytes)
+///     let bytes = cx.get(Saved).bytes;
+///     cx.status(Status::CREATED).json(&bytes)
 /// }
 ///
 /// let routes = Routes::new()
