@@ -26,9 +26,8 @@ resource!(Notes: Sqlite);
 slot!(Id: i64 = path "id");
 slot!(New<'r>: NewNote<'r> = body json);
 slot!(Created<'r>: Note<'r>);
-slot!(Found<'r>: Option<Note<'r>>);
+slot!(Found<'r>: Note<'r>);
 slot!(All<'r>: &'r [Note<'r>]);
-slot!(Deleted: Executed);
 
 #[derive(Deserialize)]
 struct NewNote<'r> {
@@ -64,12 +63,12 @@ fn show_created(cx: &mut Cx<Reads<Created>>) -> Step {
 fn load(cx: &mut Cx<Reads<Id>, Writes<Found>, Uses<Notes>>) -> Step {
     let id = *cx.get(Id);
     let query = "SELECT id, text FROM notes WHERE id = ?1";
-    cx.need(cx.on(Notes).query_opt(query).bind(id).into(Found))
+    let note = cx.on(Notes).query_one(query).bind(id);
+    cx.need(note.or_missing("note", id).into(Found))
 }
 
 fn show(cx: &mut Cx<Reads<Found>>) -> Step {
-    let note = (cx.get(Found).as_ref()).or_fail(NotFound, "note", cx.param("id"))?;
-    cx.json(note)
+    cx.json(cx.get(Found))
 }
 
 fn load_all(cx: &mut Cx<Writes<All>, Uses<Notes>>) -> Step {
@@ -81,17 +80,17 @@ fn show_all(cx: &mut Cx<Reads<All>>) -> Step {
     cx.json(cx.get(All))
 }
 
-fn delete(cx: &mut Cx<Reads<Id>, Writes<Deleted>, Uses<Notes>>) -> Step {
+/// Nobody looks at what was deleted, so it goes into no slot.
+fn delete(cx: &mut Cx<Reads<Id>, Uses<Notes>>) -> Step {
     let id = *cx.get(Id);
     let delete = cx
         .on(Notes)
         .exec("DELETE FROM notes WHERE id = ?1")
         .bind(id);
-    cx.need(delete.expecting_change().into(Deleted))
+    cx.need(delete.or_missing("note", id))
 }
 
-fn gone(cx: &mut Cx<Reads<Deleted>>) -> Step {
-    let _ = cx.get(Deleted);
+fn gone(cx: &mut Cx) -> Step {
     cx.empty()
 }
 

@@ -39,7 +39,7 @@ const VIEWS: &str = "SELECT views FROM posts WHERE id = ?1";
 /// Three effects side by side. Without the post there is no page; the views are optional.
 fn load_page(cx: &mut Cx<Reads<Id>, Writes<Parts>, Uses<(Near, Far)>>) -> Step {
     let id = *cx.get(Id);
-    let title = cx.on(Near).query_one(TITLE).bind(id);
+    let title = cx.on(Near).query_one(TITLE).bind(id).or_missing("post", id);
     let comments = cx.on(Near).query(COMMENTS).bind(id);
     let views = cx.on(Far).query_one(VIEWS).bind(id).timeout(20.millis());
     cx.need((
@@ -67,8 +67,8 @@ fn show_page(cx: &mut Cx<Reads<Parts>>) -> Step {
 /// Asks both replicas. The first that has the post wins; the other statement is cancelled.
 fn race(cx: &mut Cx<Reads<Id>, Writes<Title>, Uses<(Near, Far)>>) -> Step {
     let id = *cx.get(Id);
-    let near = cx.on(Near).query_one(TITLE).bind(id);
-    let far = cx.on(Far).query_one(TITLE).bind(id);
+    let near = cx.on(Near).query_one(TITLE).bind(id).or_missing("post", id);
+    let far = cx.on(Far).query_one(TITLE).bind(id).or_missing("post", id);
     cx.need(first([near, far]).into(Title))
 }
 

@@ -9,7 +9,7 @@
 //! curl http://127.0.0.1:8080/wait/20
 //! waited 20 ms
 //! curl http://127.0.0.1:8080/wait/500
-//! {"type":"about:blank","title":"Gateway Timeout","status":504,"detail":"effect"}
+//! {"type":"about:blank","title":"Gateway Timeout","status":504,"detail":"effect Waited"}
 //! curl http://127.0.0.1:8080/patient/500
 //! waited 500 ms
 //! curl http://127.0.0.1:8080/primes

@@ -117,7 +117,7 @@ fn routes() -> Result<BuiltRoutes, RoutesRefused> {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let routes = routes()?;
-    if routes.answer_flags(std::env::args()) {
+    if routes.answer_flags(std::env::args())? {
         return Ok(());
     }
     let running = Engine::new(routes).config(flags::config()).start()?;

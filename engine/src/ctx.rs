@@ -42,10 +42,10 @@ pub use request::{Request, RequestParts};
 pub use slot::{Borrowed, Borrows, FromSteps, Origin, Owned, Slot, SlotMeta, Store, Value};
 pub use view::Cx;
 
-pub(crate) use extract::content;
+pub(crate) use extract::{Fill, content};
 pub(crate) use frame::{
     Access, FRAME_BYTES_MAX, Filler, Frame, Marks, NeedFault, Plan, PlanBuilder, PlanRefusal,
-    SLOTS_MAX, Target, Window,
+    Reach, SLOTS_MAX, Target, Window,
 };
 
 use crate::effect::{EffectRecord, ResultBuffer};

@@ -24,8 +24,8 @@ pub use body::{Body, BodyHandle, Fold};
 pub use decode::{Answer, Answers, Decode, FromRow, Undecoded};
 pub use directory::Directory;
 pub use file::{DirectoryHandle, NewFile, StoredFile};
-pub use query::{Query, SqlValue, SqliteHandle, Transaction};
-pub use record::{EffectRecord, EffectResult, Operation, SqlMode, SqlStatement};
+pub use query::{Bind, Query, SqlValue, SqliteHandle, Transaction};
+pub use record::{EffectRecord, EffectResult, Operation, SqlMode, SqlStatement, Wanted};
 pub use row::{
     Column, DecodeError, Executed, FromColumn, ResultBuffer, Row, RowWriter, Rows, TooLarge,
 };
@@ -62,6 +62,11 @@ pub trait Resource: Sized + 'static {
 }
 
 /// A kind of resource: its settings, and the handle that builds its effects. Sealed.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a kind of resource",
+    label = "not a kind of resource",
+    note = "the engine performs effects on databases of SQLite: `resource!(pub Name: Sqlite)`"
+)]
 pub trait Kind: sealed::Sealed + Sized + 'static {
     /// What `cx.on(..)` gives.
     type Handle<'r>;
@@ -142,5 +147,8 @@ macro_rules! resource {
             type Kind = $kind;
             const NAME: &'static str = ::core::stringify!($name);
         }
+    };
+    ($($other:tt)*) => {
+        ::core::compile_error!("a resource has a name and a kind: `resource!(pub Blog: Sqlite)`");
     };
 }

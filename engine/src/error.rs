@@ -15,6 +15,27 @@ use crate::step::Fail;
 ///
 /// The first group is the set-up's or the machine's fault and says what to change; the second is a
 /// fault of the program and should be reported.
+///
+/// ```no_run
+/// use std::process::ExitCode;
+///
+/// use cutaway::prelude::*;
+///
+/// fn main() -> ExitCode {
+///     let routes = Routes::new().build().expect("no route is wrong");
+///     match Engine::new(routes).run() {
+///         Ok(()) => ExitCode::SUCCESS,
+///         Err(cutaway::Error::Listen { address, .. }) => {
+///             eprintln!("somebody else has {address}");
+///             ExitCode::from(2)
+///         }
+///         Err(error) => {
+///             eprintln!("{error}");
+///             ExitCode::FAILURE
+///         }
+///     }
+/// }
+/// ```
 #[derive(Error)]
 pub enum Error {
     /// Zero shards were asked for.

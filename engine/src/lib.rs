@@ -52,7 +52,7 @@ pub use config::{Config, ConfigFault, ConfigRefused};
 pub use ctx::{Cx, Reads, Uses, Writes};
 pub use error::Error;
 pub use response::Renderer;
-pub use routes::{BuiltRoutes, Routes, RoutesRefusal, RoutesRefused, VainSlot};
+pub use routes::{BuiltRoutes, FlagRefused, Routes, RoutesRefusal, RoutesRefused, VainSlot};
 pub use server::{Engine, Running, Stopper};
 pub use step::{Decision, Fail, Failure, Step};
 pub use timeline::TraceMode;

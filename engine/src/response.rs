@@ -1,6 +1,7 @@
 //! Responses: what a step makes of `cx`, and what the shard finds.
 
 mod problem;
+mod said;
 
 use std::cell::Ref;
 use std::mem;
@@ -12,9 +13,11 @@ use serde::Serialize;
 use crate::ctx::Cx;
 use crate::http::Status;
 use crate::http::encode::{FieldName, FieldValue};
-use crate::step::{Done, Failure, Step, caught};
+use crate::step::{Done, Fail, Failure, Step, caught};
 
 pub use problem::{Problem, Renderer, problem};
+
+use said::Said;
 
 /// Making the response. Each of these ends the pipeline when it is returned; what was made before in
 /// the same request is replaced.
@@ -154,6 +157,51 @@ impl<'r, A, B, C> Cx<'r, A, B, C> {
         Done
     }
 
+    /// Fails the request with a detail of any length and with members of the program's own (RFC 9457
+    /// extensions): anything that JSON has as an object, or `&()` for none.
+    ///
+    /// The routes' [renderer](Renderer) writes it. The default one adds the members behind its own;
+    /// a `type` or a `title` among them replaces the engine's. The [`Failure`]'s `what` is
+    /// `"problem"`, its key the beginning of the detail.
+    ///
+    /// ```
+    /// use cutaway::prelude::*;
+    /// use cutaway::testing;
+    ///
+    /// #[derive(serde::Serialize)]
+    /// struct Faults<'a> { errors: &'a [Fault] }
+    ///
+    /// #[derive(serde::Serialize)]
+    /// struct Fault { pointer: &'static str, detail: &'static str }
+    ///
+    /// fn check(cx: &mut Cx) -> Step {
+    ///     let errors = [Fault { pointer: "/title", detail: "is missing" }];
+    ///     cx.problem(Unprocessable, "the post has a fault", &Faults { errors: &errors })
+    /// }
+    ///
+    /// let tested = testing::get("/").run(check);
+    /// assert_eq!(tested.response().status(), Status::UNPROCESSABLE_CONTENT);
+    /// assert_eq!(
+    ///     tested.text(),
+    ///     r#"{"type":"about:blank","title":"Unprocessable Content","status":422,"detail":"the post has a fault","errors":[{"pointer":"/title","detail":"is missing"}]}"#
+    /// );
+    /// ```
+    ///
+    /// # Errors
+    /// Always. A 500 where the members cannot be written as JSON, are no object, or are named `status`,
+    /// `detail` or `request_id`, which say what the reply says elsewhere.
+    ///
+    /// # Source
+    /// <https://www.rfc-editor.org/rfc/rfc9457#section-3.2>
+    pub fn problem<T: Serialize + ?Sized>(
+        &mut self,
+        kind: Fail,
+        detail: &str,
+        members: &T,
+    ) -> Step {
+        Err(self.window.output().said.say(kind, detail, members))
+    }
+
     /// The status of the response that follows: `cx.status(Status::CREATED).json(&post)`.
     ///
     /// ```
@@ -163,7 +211,17 @@ impl<'r, A, B, C> Cx<'r, A, B, C> {
     /// }
     /// # assert_eq!(cutaway::testing::get("/").run(created).response().status(), Status::CREATED);
     /// ```
+    ///
+    /// # Panics
+    /// It is a 1xx, which is no response yet: the client would take the answer to its next request for
+    /// the one to this. The request is answered with a 500 then.
     pub fn status(&mut self, status: Status) -> &mut Self {
+        // https://www.rfc-editor.org/rfc/rfc9110#section-15.2
+        assert!(
+            status >= Status::OK,
+            "a {} is no response to a request",
+            status.code()
+        );
         self.window.output().status = Some(status);
         self
     }
@@ -333,6 +391,7 @@ pub(crate) struct Output {
     fields: Vec<Field>,
     /// The values of the fields, one after another.
     field_text: String,
+    said: Said,
 }
 
 struct Field {
@@ -355,6 +414,7 @@ impl Default for Output {
             buffer: Vec::with_capacity(BUFFER_BYTES),
             fields: Vec::new(),
             field_text: String::new(),
+            said: Said::default(),
         }
     }
 }
@@ -400,15 +460,17 @@ impl Output {
         problem: &Problem<'_>,
     ) -> Result<(), Failure> {
         let released = self.release_content();
-        let out = self.start(problem::PROBLEM_JSON);
-        let rendered = released.and_then(|()| problem::render(renderer, problem, out));
+        self.buffer.clear();
+        let problem = problem.with(self.said.about(problem.failure()));
+        let out = &mut self.buffer;
+        let rendered = released.and_then(|()| problem::render(renderer, &problem, out));
         let rendered = rendered.inspect_err(|_| problem::fall_back(&mut self.buffer));
         self.status = Some(match &rendered {
             Ok(_) => problem.status(),
             Err(panic) => panic.kind().status(),
         });
-        self.content_type = Some(rendered?);
-        Ok(())
+        self.content_type = Some(*rendered.as_ref().unwrap_or(&problem::PROBLEM_JSON));
+        rendered.map(|_| ())
     }
 
     /// Gives the content back to whoever owns it.
@@ -434,6 +496,7 @@ impl Output {
         self.clear_content();
         self.fields.clear();
         self.field_text.clear();
+        self.said.clear();
         if self.buffer.capacity() > BUFFER_BYTES_KEPT_MAX {
             self.buffer = Vec::with_capacity(BUFFER_BYTES);
         }

@@ -6,6 +6,7 @@ mod graph;
 mod listing;
 mod mount;
 mod refusal;
+mod terms;
 mod unrouted;
 mod vain;
 
@@ -14,6 +15,7 @@ use std::marker::PhantomData;
 use cutaway_scheduler::{ClassTable, Nanos};
 
 pub use built::BuiltRoutes;
+pub use flags::FlagRefused;
 pub use refusal::{RoutesRefusal, RoutesRefused};
 pub use vain::VainSlot;
 
@@ -48,6 +50,8 @@ pub struct Routes<Available = Nil, Given = Nil> {
 #[derive(Default)]
 struct Parts {
     before: Vec<Entry>,
+    /// Class and deadline of the routes that say none.
+    terms: ChainSettings,
     pending: Vec<PendingRoute>,
     /// The mounts that have something of their own; a scope is the index of one, plus one.
     mounts: Vec<Mount>,
@@ -232,7 +236,8 @@ impl<Available, Given> Routes<Available, Given> {
         if self.parts.fallback.is_some() {
             self.parts.refusals.push(RoutesRefusal::FallbackTwice);
         }
-        self.parts.fallback = Some((chain.entries, chain.settings));
+        let settings = chain.settings.within(&self.parts.terms);
+        self.parts.fallback = Some((chain.entries, settings));
         self
     }
 
@@ -375,7 +380,7 @@ impl<Available, Given> Routes<Available, Given> {
             pattern,
             entries: after(&self.parts.before, chain.entries),
             before_count: self.parts.before.len(),
-            settings: chain.settings,
+            settings: chain.settings.within(&self.parts.terms),
             scope: 0,
             renderer: None,
         });
@@ -493,6 +498,7 @@ impl Parts {
                 pattern: mount::joined(prefix, route.pattern),
                 entries: after(&self.before, route.entries),
                 before_count: self.before.len() + route.before_count,
+                settings: route.settings.within(&self.terms),
                 scope: match route.scope {
                     0 => own_scope,
                     deeper => scopes_count + deeper,

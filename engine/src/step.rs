@@ -6,18 +6,20 @@
 
 mod chain;
 mod decision;
+mod failure;
 pub mod need;
 mod panic;
 mod pipeline;
 
 pub use chain::{Chain, Shared, chain, given};
-pub use decision::{Cause, Continue, Decision, Done, Fail, Failure, IntoStep, OrFail, Step, fail};
+pub use decision::{Continue, Decision, Done, Fail, IntoStep, OrFail, Step, fail};
+pub use failure::{Cause, Failure};
 pub use need::{NeedRecord, Order, all, all_required, any, first};
 pub use pipeline::{
     BodyMode, Contract, Declared, Go, Outcome, Route, RouteRefusal, StepEnd, StepObserver,
     Unobserved,
 };
 
-pub(crate) use chain::{Entry, Settings as ChainSettings};
+pub(crate) use chain::{Deadline, Entry, Settings as ChainSettings};
 pub(crate) use panic::caught;
 pub(crate) use pipeline::RouteParts;

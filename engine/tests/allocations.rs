@@ -321,6 +321,28 @@ fn show(cx: &mut Cx<Reads<Note>>) -> Step {
     cx.text(body)
 }
 
+/// Nobody looks at what it has changed; but there is nothing to change.
+fn delete(cx: &mut Cx<Reads<NoteId>, Uses<Notes>>) -> Step {
+    let id = *cx.get(NoteId);
+    let delete = cx.on(Notes).exec("DELETE FROM notes WHERE id = -?1");
+    cx.need(delete.bind(id).or_missing("note", id))
+}
+
+/// A detail and members of its own.
+fn complain(cx: &mut Cx) -> Step {
+    #[derive(serde::Serialize)]
+    struct Faults {
+        r#type: &'static str,
+        errors: [(&'static str, usize); 2],
+    }
+    let faults = Faults {
+        r#type: "/faults",
+        errors: [("/title", 1), ("/content", 2)],
+    };
+    let detail = "the content has more faults than fit into a failure's key: it has two of them";
+    cx.problem(Unprocessable, detail, &faults)
+}
+
 /// Keeps those that ask for it for a while, so that many are there at once.
 fn stamp(cx: &mut Cx) -> Step {
     cx.response_header("X-Stamp", "before everything")?;
@@ -474,6 +496,11 @@ fn widen(address: SocketAddr) {
     let request = "PUT /mount/ HTTP/1.1\r\nHost: test\r\nWait: a while\r\n\r\n";
     let refused = b"HTTP/1.1 405 ";
     Load::answered(address, request, refused, connections, depth).run(connections * depth);
+
+    // As are the words of a problem.
+    let request = "GET /mount/problem HTTP/1.1\r\nHost: test\r\nWait: a while\r\n\r\n";
+    let refused = b"HTTP/1.1 422 ";
+    Load::answered(address, request, refused, connections, depth).run(connections * depth);
 }
 
 /// Lets content of more requests wait at once than any load below has: each keeps what it is.
@@ -522,6 +549,7 @@ fn a_warm_request_allocates_nothing() {
             "/several/{id}",
             chain(load_several).then(show).deadline(patient),
         )
+        .delete("/notes/{id}", chain(delete).deadline(patient))
         .get("/race/{id}", chain(race).then(show).deadline(patient))
         .get("/slow", chain(load_slow).then(show_large).deadline(patient))
         .post("/posts", chain(take).deadline(patient))
@@ -540,7 +568,10 @@ fn a_warm_request_allocates_nothing() {
         )
         .mount(
             "/mount",
-            Routes::new().before(chain(stamp)).get("/", chain(plain)),
+            Routes::new()
+                .before(chain(stamp))
+                .get("/", chain(plain))
+                .get("/problem", chain(complain)),
         )
         .build()
         .unwrap();
@@ -613,6 +644,8 @@ fn a_warm_request_allocates_nothing() {
         ("GET", "/nowhere", not_found),
         ("PUT", "/plain", not_allowed),
         ("PUT", "/mount/", not_allowed),
+        ("DELETE", "/notes/2", not_found),
+        ("GET", "/mount/problem", &b"HTTP/1.1 422 "[..]),
     ] {
         let name = format!("{method} {target}");
         let request = format!("{name} HTTP/1.1\r\nHost: test\r\n\r\n");

@@ -29,6 +29,7 @@ slot!(pub Id: i64 = path "id");
 slot!(pub First: (i64,));
 slot!(pub Second: (i64,));
 slot!(pub Third: Option<(i64,)>);
+slot!(pub Fourth: Option<(i64,)>);
 slot!(pub Written: Executed);
 slot!(pub List<'r>: &'r [(i64,)]);
 slot!(pub Sparse<'r>: &'r [Option<(i64,)>]);
@@ -118,6 +119,92 @@ mod step {
             one.into(First),
             slow.optional().into(Third),
         )))
+    }
+
+    pub fn required_in_order(cx: &mut Cx<Writes<(First, Third, Fourth)>, Uses<Blog>>) -> Step {
+        let [broken, one, two] = [BROKEN, ONE, TWO].map(|sql| cx.on(Blog).query_one(sql));
+        let (broken, two) = (broken.optional(), two.optional());
+        let asks = (broken.into(Third), one.into(First), two.into(Fourth));
+        cx.need(cutaway::step::all_required(asks).in_order())
+    }
+
+    pub fn required_in_order_broken(
+        cx: &mut Cx<Writes<(First, Second, Third)>, Uses<Blog>>,
+    ) -> Step {
+        let [one, broken, two] = [ONE, BROKEN, TWO].map(|sql| cx.on(Blog).query_one(sql));
+        let asks = (
+            one.optional().into(Third),
+            broken.into(First),
+            two.into(Second),
+        );
+        cx.need(cutaway::step::all_required(asks).in_order())
+    }
+
+    pub fn none_required_in_order(cx: &mut Cx<Writes<(Third, Fourth)>, Uses<Blog>>) -> Step {
+        let [one, two] = [ONE, TWO].map(|sql| cx.on(Blog).query_one(sql).optional());
+        let asks = (one.into(Third), two.into(Fourth));
+        cx.need(cutaway::step::all_required(asks).in_order())
+    }
+
+    /// Nobody looks at what the statement has changed.
+    pub fn slotless(cx: &mut Cx<Uses<Blog>>) -> Step {
+        cx.need(cx.on(Blog).exec("INSERT INTO notes (text) VALUES ('x')"))
+    }
+
+    pub fn slotless_among_others(cx: &mut Cx<Writes<First>, Uses<Blog>>) -> Step {
+        let write = cx.on(Blog).exec("INSERT INTO notes (text) VALUES ('y')");
+        let count = cx.on(Blog).query_one(NOTES).into(First);
+        let broken = cx.on(Blog).exec("DELETE FROM nowhere").optional();
+        cx.need(all((write, count, broken)).in_order())
+    }
+
+    pub fn slotless_missing(cx: &mut Cx<Uses<Blog>>) -> Step {
+        let delete = cx.on(Blog).exec("DELETE FROM notes WHERE id = -1");
+        cx.need(delete.expecting_change())
+    }
+
+    pub fn or_missing(cx: &mut Cx<Reads<Id>, Writes<Name>, Uses<Blog>>) -> Step {
+        let id = *cx.get(Id);
+        let author = cx
+            .on(Blog)
+            .query_one("SELECT name FROM authors WHERE id = ?1");
+        cx.need(author.bind(id).or_missing("author", id).into(Name))
+    }
+
+    /// Each statement has its own words; the author is there, the note is not.
+    pub fn or_missing_in_transaction(cx: &mut Cx<Reads<Id>, Uses<Blog>>) -> Step {
+        let id = *cx.get(Id);
+        let rename = cx
+            .on(Blog)
+            .transaction()
+            .exec("UPDATE authors SET name = 'bob' WHERE id = ?1")
+            .bind(id)
+            .or_missing("author", id)
+            .exec("DELETE FROM notes WHERE text = ?1")
+            .bind("a note")
+            .or_missing("note", "a note");
+        cx.need(rename)
+    }
+
+    pub fn or_missing_optional(cx: &mut Cx<Writes<Third>, Uses<Blog>>) -> Step {
+        let none = cx.on(Blog).query_one(NONE).or_missing("author", 0);
+        cx.need(none.optional().into(Third))
+    }
+
+    pub fn shows_name(cx: &mut Cx<Reads<Name>>) -> Step {
+        cx.json(cx.get(Name))
+    }
+
+    pub fn counts_notes(cx: &mut Cx<Writes<First>, Uses<Blog>>) -> Step {
+        cx.need(cx.on(Blog).query_one(NOTES).into(First))
+    }
+
+    pub fn shows_three(cx: &mut Cx<Reads<(First, Third, Fourth)>>) -> Step {
+        cx.json(&(cx.get(First).0, cx.get(Third), cx.get(Fourth)))
+    }
+
+    pub fn shows_options(cx: &mut Cx<Reads<(Third, Fourth)>>) -> Step {
+        cx.json(&(cx.get(Third), cx.get(Fourth)))
     }
 
     pub fn list(cx: &mut Cx<Writes<List>, Uses<Blog>>) -> Step {
@@ -323,6 +410,33 @@ fn routes(home: &Scratch) -> BuiltRoutes {
         .get("/required", chain(required).then(shows_pair))
         .get("/impatient", chain(impatient).then(shows_pair))
         .get("/all-required", chain(all_required).then(shows_both))
+        .get(
+            "/all-required/in-order",
+            chain(required_in_order).then(shows_three),
+        )
+        .get(
+            "/all-required/in-order/broken",
+            chain(required_in_order_broken).then(shows_first),
+        )
+        .get(
+            "/all-required/in-order/none",
+            chain(none_required_in_order).then(shows_options),
+        )
+        .get(
+            "/slotless",
+            chain(slotless).then(counts_notes).then(shows_first),
+        )
+        .get(
+            "/slotless/among",
+            chain(slotless_among_others).then(shows_first),
+        )
+        .get("/slotless/missing", chain(slotless_missing))
+        .get("/or-missing/{id}", chain(or_missing).then(shows_name))
+        .get("/or-missing/{id}/both", chain(or_missing_in_transaction))
+        .get(
+            "/or-missing/optional",
+            chain(or_missing_optional).then(shows_third),
+        )
         .get("/list", chain(list).then(shows_list))
         .get("/list/empty", chain(empty_list).then(shows_list))
         .get("/list/sparse", chain(sparse_list).then(shows_sparse))
@@ -461,12 +575,51 @@ fn all_of_several() {
     let record = world.check("/required", INTERNAL);
     assert_eq!(effects(&record), "s0 b0 q0 b1 q1 | f0 l1 >");
     // The second waits behind the first for longer than it may take.
-    let record = world.check_problem("/impatient", 504, "effect");
+    let record = world.check_problem("/impatient", 504, "effect Second");
     assert_eq!(effects(&record), "s0 b0 q0 b1 q1 | l1 l0 >");
     let record = world.check("/all-required", "200 [1,null]");
     assert_eq!(effects(&record), "s0 b0 q0 b1 q1 | f0 l1 > s1");
     let stats = world.end();
     assert_eq!((stats.let_go_count, stats.late_result_count), (4, 4));
+}
+
+#[test]
+fn all_required_in_order() {
+    let mut world = World::new(Limits::default());
+    // What stands behind the last required one never begins.
+    let record = world.check("/all-required/in-order", "200 [1,null,null]");
+    assert_eq!(effects(&record), "s0 b0 q0 | f0 b1 q1 f1 > s1");
+    // Nor does what follows a required failure, be it required itself.
+    let record = world.check("/all-required/in-order/broken", INTERNAL);
+    assert_eq!(effects(&record), "s0 b0 q0 | f0 b1 q1 f1 >");
+    let record = world.check("/all-required/in-order/none", "200 [null,null]");
+    assert_eq!(effects(&record), "s0 s1");
+    let stats = world.end();
+    assert_eq!((stats.let_go_count, stats.late_result_count), (0, 0));
+}
+
+#[test]
+fn a_statement_that_only_writes_needs_no_slot() {
+    let mut world = World::new(Limits::default());
+    world.check("/slotless", "200 1");
+    let record = world.check("/slotless/among", "200 2");
+    assert_eq!(effects(&record), "s0 b0 q0 | f0 b1 q1 f1 b2 q2 f2 > s1");
+    let missing = r#"404 {"type":"about:blank","title":"Not Found","status":404,"detail":"row"}"#;
+    world.check("/slotless/missing", missing);
+    world.end();
+}
+
+#[test]
+fn what_is_missing_has_the_name_that_the_step_gave_it() {
+    let mut world = World::new(Limits::default());
+    world.check("/or-missing/7", r#"200 ["ann"]"#);
+    world.check_problem("/or-missing/8", 404, r#""detail":"author 8""#);
+    world.check_problem("/or-missing/8/both", 404, r#""detail":"author 8""#);
+    world.check_problem("/or-missing/7/both", 404, r#""detail":"note a note""#);
+    // It was undone.
+    world.check("/or-missing/7", r#"200 ["ann"]"#);
+    world.check("/or-missing/optional", "200 null");
+    world.end();
 }
 
 #[test]
@@ -511,7 +664,7 @@ fn timers() {
     let mut world = World::new(Limits::default());
     let record = world.check("/timer", "200 true");
     assert_eq!(effects(&record), "s0 b0 | c0 > s1");
-    world.check_problem("/timer/late", 504, "effect");
+    world.check_problem("/timer/late", 504, "effect Waited");
     let record = world.check("/paced", "200 1");
     assert_eq!(effects(&record), "s0 b0 b1 q1 | f1 c0 > s1");
     assert!(record.total_ns() >= 20_000_000);

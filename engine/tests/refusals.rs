@@ -7,6 +7,7 @@
 )]
 #![allow(missing_docs, reason = "the slots and resources of a test")]
 
+use std::cell::RefCell;
 use std::io::{self, Write};
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use cutaway::prelude::*;
 use cutaway::response::{Problem, problem};
 use cutaway::testing::{App, Response, ScriptedAnswer};
 use cutaway::timeline::{MarkKind, Stage};
+use cutaway_scheduler::{ManualClock, Nanos};
 
 #[path = "harness/client.rs"]
 #[allow(dead_code, reason = "each test uses a part of it")]
@@ -35,6 +37,7 @@ slot!(pub Page: u32 = query "page" or 1);
 slot!(pub Note<'r>: NoteInput<'r> = body json);
 slot!(pub Raw<'r>: &'r [u8] = body bytes);
 slot!(pub Taken<'r>: &'r [u8]);
+slot!(pub Waited: Elapsed);
 
 #[derive(serde::Deserialize)]
 pub struct NoteInput<'r> {
@@ -390,7 +393,12 @@ fn what_is_refused_at_its_head_passes_no_chain() {
         assert_eq!(response.field("Connection"), Some("close"));
         let timeline = response.timeline().assert_tiles();
         assert!(timeline.has(MarkKind::Refused), "{timeline}");
+        // Nobody is to fill the trace of what went wrong here by what he sends.
+        let reasons = timeline.record().reasons;
+        assert_eq!(reasons.names().next(), None, "{timeline}");
     }
+    // By their statuses they count as what they are.
+    assert_eq!(app.stats().reply_count, [0, 0, 0, 0, 7, 3]);
     app.finish();
 }
 
@@ -469,6 +477,115 @@ fn serve() -> Server {
         .build()
         .unwrap();
     Server::start(routes, limits())
+}
+
+thread_local! {
+    /// The simulated machine's, so that a step can take its time.
+    static CLOCK: RefCell<Option<ManualClock>> = const { RefCell::new(None) };
+}
+
+fn wait(cx: &mut Cx<Writes<Waited>>) -> Step {
+    cx.need(cx.timer(20.millis()).into(Waited))
+}
+
+/// Computes for 60 ms.
+fn work(cx: &mut Cx) -> Step {
+    CLOCK.with_borrow(|clock| {
+        let clock = clock.as_ref().unwrap();
+        clock.advance(Nanos::from_millis(60));
+    });
+    cx.text("worked")
+}
+
+fn take_briefly(cx: &mut Cx<Writes<Taken>, Uses<Body>>) -> Step {
+    cx.need(cx.body().bytes().timeout(20.millis()).into(Taken))
+}
+
+fn take_with_user(cx: &mut Cx<Writes<(Taken, User)>, Uses<(Body, Users)>>) -> Step {
+    let user = cx.on(Users).query_one("SELECT 7");
+    let taken = cx.body().bytes().timeout(20.millis());
+    cx.need((taken.into(Taken), user.into(User)))
+}
+
+/// A service in which a user is found 20 ms after he is asked for, or after what a test says.
+fn slow_app() -> App {
+    let find = || chain(find_user).then(name_user).then(plain);
+    let routes = Routes::new()
+        .resource(Users, Sqlite::open("users.db"))
+        .get("/user", find().deadline(50.millis()))
+        .get("/timer", chain(wait).then(plain).deadline(50.millis()))
+        .get("/timer/work", chain(wait).then(work).deadline(45.millis()))
+        .get("/work", chain(work).deadline(5.millis()))
+        .get("/plain", chain(plain).deadline(50.millis()))
+        .post(
+            "/stream",
+            (chain(take).then(say_taken)).deadline(50.millis()),
+        )
+        .post("/stream/brief", chain(take_briefly).then(say_taken))
+        .post("/stream/user", chain(take_with_user).then(say_taken));
+    let app = App::new(routes.build().unwrap());
+    app.script(Users, |_| ScriptedAnswer::row((7,)).after(20.millis()));
+    let clock = app.simulation(|simulation| simulation.clock());
+    CLOCK.set(Some(clock));
+    app
+}
+
+/// A request that is late says what it waited for when its deadline passed, by its timeline.
+#[test]
+fn a_late_request_says_what_it_waited_for() {
+    let app = slow_app();
+    let late = |after: Duration| {
+        app.script(Users, move |_| ScriptedAnswer::row((7,)).after(after));
+        let response = app.get("/user").send();
+        response.assert_status(Status::GATEWAY_TIMEOUT);
+        (response.timeline()).assert_stages(&[(Stage::Park, 50.millis())]);
+        detail(&response)
+    };
+    // It comes with the deadline, or never.
+    assert_eq!(late(50.millis()), "effect User");
+    assert_eq!(late(60.secs()), "effect User");
+    let stats = app.stats();
+    assert_eq!((stats.timed_out_count, stats.expired_count), (2, 0));
+
+    // It comes in time, but something more urgent comes with it.
+    let (timer, urgent) = (app.get("/timer").start(), app.get("/timer/work").start());
+    let response = timer.wait();
+    assert_eq!(detail(&response), "queue too long");
+    response
+        .timeline()
+        .assert_stages(&[(Stage::Park, 20.millis()), (Stage::QueueWait, 60.millis())]);
+    assert!(detail(&urgent.wait()).starts_with("step "));
+    let stats = app.stats();
+    assert_eq!((stats.timed_out_count, stats.expired_count), (2, 1));
+
+    // Before its first step.
+    let (urgent, waiting) = (app.get("/work").start(), app.get("/plain").start());
+    assert_eq!(detail(&waiting.wait()), "queue too long");
+    urgent.wait();
+    app.finish();
+}
+
+/// Content that does not come in time is its client's doing, however its time was said.
+#[test]
+fn late_content_is_no_fault_of_the_server() {
+    let app = slow_app();
+    for (target, millis) in [("/stream", 50), ("/stream/brief", 20), ("/stream/user", 20)] {
+        let stream = head(&format!("POST {target}"), "Content-Length: 9\r\n");
+        let response = ask(&app, &(stream.clone() + "abc"));
+        response.assert_status(Status::REQUEST_TIMEOUT);
+        assert_eq!(detail(&response), "body too slow", "{target}");
+        (response.timeline()).assert_stages(&[(Stage::Park, millis.millis())]);
+
+        // Its last byte comes with the end of its time.
+        let client = app.client();
+        client.send((stream + "abc").as_bytes());
+        app.advance(millis.millis());
+        client.send(b"defghi");
+        let response = client.response();
+        response.assert_status(Status::REQUEST_TIMEOUT);
+        assert_eq!(detail(&response), "body too slow", "{target}");
+    }
+    app.finish();
 }
 
 /// A client that writes all it has before it reads: nothing of the answer is lost, though most of the

@@ -83,6 +83,7 @@ fn run(
                 params: &values,
                 rows_max: u32::MAX,
                 expects_row: false,
+                wanted: None,
             };
             let mut statements = [statement(texts[0]); 3];
             for (place, &sql) in statements.iter_mut().zip(texts) {

@@ -25,6 +25,7 @@ fn statement(sql: &'static str) -> SqlStatement<'static> {
         params: &[],
         rows_max: u32::MAX,
         expects_row: false,
+        wanted: None,
     }
 }
 

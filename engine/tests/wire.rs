@@ -91,6 +91,10 @@ fn load_unreadable(cx: &mut Cx<Writes<NoRow>, Uses<Notes>>) -> Step {
     cx.need(cx.on(Notes).query_opt("SELECT 1").into(NoRow))
 }
 
+fn answers_in_part(cx: &mut Cx) -> Step {
+    cx.status(Status::EARLY_HINTS).text("wait")
+}
+
 fn errs(cx: &mut Cx) -> Step {
     let number: u8 = "a secret".parse()?;
     cx.json(&number)
@@ -126,6 +130,7 @@ fn routes(scratch: &Scratch) -> BuiltRoutes {
             "/unreadable",
             chain(load_unreadable).then(plain).deadline(patient),
         )
+        .get("/interim", chain(answers_in_part).deadline(patient))
         .get("/error", chain(errs).deadline(patient))
         .build()
         .unwrap()
@@ -739,6 +744,7 @@ fn a_step_that_breaks_its_word_breaks_nothing_else() {
         "/panic/3",
         "/unreadable",
         "/bomb",
+        "/interim",
         "/error",
         "/silent",
         "/twice",
@@ -768,8 +774,9 @@ fn a_step_that_breaks_its_word_breaks_nothing_else() {
     assert_eq!(client.response().status, 500);
     assert_eq!(client.response().text(), "note 2");
     drop(client);
-    // Those of the list: step, step after its effect, decoder, drop; and the one beside others.
-    assert_eq!(server.stop().panic_count, 5);
+    // Those of the list: step, step after its effect, decoder, drop, no final status; and the one
+    // beside others.
+    assert_eq!(server.stop().panic_count, 6);
 }
 
 #[test]

@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use super::input::{self, Fields};
 use super::list::{Before, Limit, Page, PageSize, link_to_next};
-use super::posts::{self, Deleted, Post, PostId, no_content};
-use super::{Blog, WRITE, problem};
+use super::posts::{self, Post, PostId, no_content};
+use super::{Blog, WRITE};
 
 slot!(pub CommentId: i64 = path "comment_id");
 slot!(pub CommentJson: Fields = body json);
@@ -16,28 +16,16 @@ slot!(pub Comment<'r>: CommentRow<'r>);
 slot!(pub Comments<'r>: &'r [CommentRow<'r>]);
 
 pub fn routes() -> Routes {
+    const ALL: &str = "/posts/{id}/comments";
+    const ONE: &str = "/posts/{id}/comments/{comment_id}";
     Routes::new()
-        .get("/posts/{id}/comments", chain(load_page).then(show_page))
-        .post(
-            "/posts/{id}/comments",
-            chain(check_whole)
-                .then(insert)
-                .then(show_created)
-                .deadline(WRITE),
-        )
-        .get("/posts/{id}/comments/{comment_id}", chain(load).then(show))
-        .put(
-            "/posts/{id}/comments/{comment_id}",
-            chain(check_whole).then(update).then(show).deadline(WRITE),
-        )
-        .patch(
-            "/posts/{id}/comments/{comment_id}",
-            chain(check_part).then(update).then(show).deadline(WRITE),
-        )
-        .delete(
-            "/posts/{id}/comments/{comment_id}",
-            chain(delete).then(no_content).deadline(WRITE),
-        )
+        .get(ALL, chain(load_page).then(show_page))
+        .get(ONE, chain(load).then(show))
+        .deadline(WRITE)
+        .post(ALL, chain(check_whole).then(insert).then(show_created))
+        .put(ONE, chain(check_whole).then(update).then(show))
+        .patch(ONE, chain(check_part).then(update).then(show))
+        .delete(ONE, chain(delete).then(no_content))
 }
 
 /// A row of `comments`.
@@ -66,19 +54,19 @@ impl<'r> FromRow<'r> for CommentRow<'r> {
 }
 
 /// The input of a new comment, or of one that is replaced.
-pub fn check_whole(cx: &mut Cx<Reads<CommentJson>, Writes<CommentInput>>) -> Step {
+fn check_whole(cx: &mut Cx<Reads<CommentJson>, Writes<CommentInput>>) -> Step {
     match input::CommentInput::whole(cx.get(CommentJson)) {
         Ok(comment) => cx.put(CommentInput, comment),
-        Err(faults) => return problem::invalid(cx, &faults),
+        Err(faults) => return cx.problem(Unprocessable, "the comment has faults", &faults),
     };
     Continue
 }
 
 /// The input of a change.
-pub fn check_part(cx: &mut Cx<Reads<CommentJson>, Writes<CommentInput>>) -> Step {
+fn check_part(cx: &mut Cx<Reads<CommentJson>, Writes<CommentInput>>) -> Step {
     match input::CommentInput::part(cx.get(CommentJson)) {
         Ok(comment) => cx.put(CommentInput, comment),
-        Err(faults) => return problem::invalid(cx, &faults),
+        Err(faults) => return cx.problem(Unprocessable, "the comment has faults", &faults),
     };
     Continue
 }
@@ -104,8 +92,8 @@ pub fn new<'r>(
 ) -> Effect<'r, Comment> {
     blog.transaction()
         .exec("UPDATE posts SET comment_count = comment_count + 1 WHERE id = ?1")
-        .expecting_change()
         .bind(post)
+        .or_missing("post", post)
         .returning_one(
             "INSERT INTO comments (post_id, content, author) VALUES (?1, ?2, ?3) RETURNING *",
         )
@@ -115,12 +103,37 @@ pub fn new<'r>(
         .into(Comment)
 }
 
+/// What the input does not name stays as it is.
+pub fn changed<'r>(
+    blog: SqliteHandle<'r>,
+    post: i64,
+    id: i64,
+    comment: &input::CommentInput<'r>,
+) -> Effect<'r, Comment> {
+    blog.returning_one(
+        "UPDATE comments SET content = coalesce(?3, content), author = coalesce(?4, author),
+             updated_at = strftime('%Y-%m-%dT%H:%M:%fZ')
+         WHERE id = ?1 AND post_id = ?2 RETURNING *",
+    )
+    .bind(id)
+    .bind(post)
+    .bind(comment.content)
+    .bind(comment.author)
+    .or_missing("comment", id)
+    .into(Comment)
+}
+
+pub fn by_id(blog: SqliteHandle<'_>, post: i64, id: i64) -> Effect<'_, Comment> {
+    blog.query_one("SELECT * FROM comments WHERE id = ?1 AND post_id = ?2")
+        .bind(id)
+        .bind(post)
+        .or_missing("comment", id)
+        .into(Comment)
+}
+
 pub fn load(cx: &mut Cx<Reads<(PostId, CommentId)>, Writes<Comment>, Uses<Blog>>) -> Step {
     let (post, id) = (*cx.get(PostId), *cx.get(CommentId));
-    let query = cx
-        .on(Blog)
-        .query_one("SELECT * FROM comments WHERE id = ?1 AND post_id = ?2");
-    cx.need(query.bind(id).bind(post).into(Comment))
+    cx.need(by_id(cx.on(Blog), post, id))
 }
 
 /// The post as well, at the same time: no comments of no post are a 404.
@@ -133,57 +146,45 @@ pub fn load_page(
     cx.need((post, comments))
 }
 
-pub fn insert(cx: &mut Cx<Reads<(PostId, CommentInput)>, Writes<Comment>, Uses<Blog>>) -> Step {
+fn insert(cx: &mut Cx<Reads<(PostId, CommentInput)>, Writes<Comment>, Uses<Blog>>) -> Step {
     let (post, comment) = (*cx.get(PostId), cx.get(CommentInput));
     cx.need(new(cx.on(Blog), post, comment))
 }
 
-/// What the input does not name stays as it is.
-pub fn update(
+fn update(
     cx: &mut Cx<Reads<(PostId, CommentId, CommentInput)>, Writes<Comment>, Uses<Blog>>,
 ) -> Step {
     let (post, id, comment) = (*cx.get(PostId), *cx.get(CommentId), cx.get(CommentInput));
-    let update = cx
-        .on(Blog)
-        .returning_one(
-            "UPDATE comments SET content = coalesce(?3, content), author = coalesce(?4, author),
-                 updated_at = strftime('%Y-%m-%dT%H:%M:%fZ')
-             WHERE id = ?1 AND post_id = ?2 RETURNING *",
-        )
-        .bind(id)
-        .bind(post)
-        .bind(comment.content)
-        .bind(comment.author);
-    cx.need(update.into(Comment))
+    cx.need(changed(cx.on(Blog), post, id, comment))
 }
 
-pub fn delete(cx: &mut Cx<Reads<(PostId, CommentId)>, Writes<Deleted>, Uses<Blog>>) -> Step {
+pub fn delete(cx: &mut Cx<Reads<(PostId, CommentId)>, Uses<Blog>>) -> Step {
     let (post, id) = (*cx.get(PostId), *cx.get(CommentId));
     let both = cx
         .on(Blog)
         .transaction()
         .exec("DELETE FROM comments WHERE id = ?1 AND post_id = ?2")
-        .expecting_change()
         .bind(id)
         .bind(post)
+        .or_missing("comment", id)
         .exec("UPDATE posts SET comment_count = comment_count - 1 WHERE id = ?1")
         .bind(post);
-    cx.need(both.into(Deleted))
+    cx.need(both)
 }
 
-pub fn show(cx: &mut Cx<Reads<Comment>>) -> Step {
+fn show(cx: &mut Cx<Reads<Comment>>) -> Step {
     let comment = cx.get(Comment);
     cx.json(comment)
 }
 
-pub fn show_created(cx: &mut Cx<Reads<Comment>>) -> Step {
+fn show_created(cx: &mut Cx<Reads<Comment>>) -> Step {
     let comment = cx.get(Comment);
     let at = format!("/blog/posts/{}/comments/{}", comment.post_id, comment.id);
     cx.response_header("Location", &at)?;
     cx.status(Status::CREATED).json(comment)
 }
 
-pub fn show_page(cx: &mut Cx<Reads<(PostId, Comments, Before, Limit)>>) -> Step {
+fn show_page(cx: &mut Cx<Reads<(PostId, Comments, Before, Limit)>>) -> Step {
     #[derive(Serialize)]
     struct Listed<'r> {
         comments: &'r [CommentRow<'r>],

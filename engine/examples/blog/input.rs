@@ -7,6 +7,12 @@ use serde_json::{Map, Value};
 /// is wrong in three places should be told of all three.
 pub type Fields = Map<String, Value>;
 
+/// Everything that is wrong with an input: the members of its problem.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Faults {
+    pub errors: Vec<Fault>,
+}
+
 /// Something that is wrong with an input.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Fault {
@@ -16,18 +22,22 @@ pub struct Fault {
     pub detail: String,
 }
 
-/// What a text must be like.
+/// What a text must be like. Its length is counted in characters, as people count, not in bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct Rule {
     pub name: &'static str,
     pub chars_max: usize,
     pub has_lines: bool,
+    pub is_required: bool,
 }
 
 pub const TITLE: Rule = Rule::line("title", 200);
 pub const CONTENT: Rule = Rule::lines("content", 10_000);
 pub const COMMENT: Rule = Rule::lines("content", 2_000);
-pub const AUTHOR: Rule = Rule::line("author", 80);
+pub const AUTHOR: Rule = Rule {
+    is_required: false,
+    ..Rule::line("author", 80)
+};
 
 /// Who has not given a name.
 const NOBODY: &str = "Anonymous";
@@ -42,7 +52,7 @@ pub struct PostInput<'r> {
 
 impl<'r> PostInput<'r> {
     /// All of a post.
-    pub fn whole(fields: &'r Fields) -> Result<PostInput<'r>, Vec<Fault>> {
+    pub fn whole(fields: &'r Fields) -> Result<PostInput<'r>, Faults> {
         let mut reader = Reader::new(fields);
         let post = PostInput {
             title: reader.required(&TITLE),
@@ -53,7 +63,7 @@ impl<'r> PostInput<'r> {
     }
 
     /// What is to change of a post.
-    pub fn part(fields: &'r Fields) -> Result<PostInput<'r>, Vec<Fault>> {
+    pub fn part(fields: &'r Fields) -> Result<PostInput<'r>, Faults> {
         let mut reader = Reader::some(fields);
         let post = PostInput {
             title: reader.optional(&TITLE),
@@ -73,7 +83,7 @@ pub struct CommentInput<'r> {
 
 impl<'r> CommentInput<'r> {
     /// All of a comment.
-    pub fn whole(fields: &'r Fields) -> Result<CommentInput<'r>, Vec<Fault>> {
+    pub fn whole(fields: &'r Fields) -> Result<CommentInput<'r>, Faults> {
         let mut reader = Reader::new(fields);
         let comment = CommentInput {
             content: reader.required(&COMMENT),
@@ -83,7 +93,7 @@ impl<'r> CommentInput<'r> {
     }
 
     /// What is to change of a comment.
-    pub fn part(fields: &'r Fields) -> Result<CommentInput<'r>, Vec<Fault>> {
+    pub fn part(fields: &'r Fields) -> Result<CommentInput<'r>, Faults> {
         let mut reader = Reader::some(fields);
         let comment = CommentInput {
             content: reader.optional(&COMMENT),
@@ -129,7 +139,7 @@ impl<'r> Reader<'r> {
     /// A text that may be missing, but not blank.
     fn optional(&mut self, rule: &Rule) -> Option<&'r str> {
         let text = self.text(rule)?;
-        if text.is_empty() {
+        if is_blank(text) {
             self.fault(rule.name, "must not be blank");
         }
         Some(text)
@@ -138,7 +148,7 @@ impl<'r> Reader<'r> {
     /// A name; a blank one is nobody's, as in a form that was left empty.
     fn author(&mut self) -> Option<&'r str> {
         let name = self.text(&AUTHOR)?;
-        Some(if name.is_empty() { NOBODY } else { name })
+        Some(if is_blank(name) { NOBODY } else { name })
     }
 
     /// A text without the white space around it.
@@ -154,7 +164,7 @@ impl<'r> Reader<'r> {
             let most = rule.chars_max;
             self.fault(
                 rule.name,
-                &format!("has {count} characters, not {most} at most"),
+                &format!("has {count} characters; {most} are allowed"),
             );
         }
         if text.chars().any(|char| !rule.takes(char)) {
@@ -164,7 +174,7 @@ impl<'r> Reader<'r> {
     }
 
     /// The end: fields that nobody has asked for are faults too.
-    fn finish(mut self) -> Result<(), Vec<Fault>> {
+    fn finish(mut self) -> Result<(), Faults> {
         for name in self.fields.keys() {
             if !self.known.contains(&name.as_str()) {
                 self.fault(name, "is not a field of this");
@@ -173,7 +183,9 @@ impl<'r> Reader<'r> {
         if self.faults.is_empty() {
             Ok(())
         } else {
-            Err(self.faults)
+            Err(Faults {
+                errors: self.faults,
+            })
         }
     }
 
@@ -191,6 +203,7 @@ impl Rule {
             name,
             chars_max,
             has_lines: false,
+            is_required: true,
         }
     }
 
@@ -199,16 +212,20 @@ impl Rule {
             name,
             chars_max,
             has_lines: true,
+            is_required: true,
         }
     }
 
-    /// Browsers send line ends as CR LF but count them as one against `maxlength`.
+    /// Browsers send line ends as CR LF; people count them as one.
     fn count(&self, text: &str) -> usize {
         text.chars().filter(|char| *char != '\r').count()
     }
 
     fn takes(&self, char: char) -> bool {
-        !char.is_control() || (self.has_lines && matches!(char, '\n' | '\r' | '\t'))
+        match char {
+            '\n' | '\r' | '\t' | '\u{2028}' | '\u{2029}' => self.has_lines,
+            _ => !char.is_control(),
+        }
     }
 
     fn complaint(&self) -> &'static str {
@@ -218,6 +235,25 @@ impl Rule {
             "must be one line without control characters"
         }
     }
+}
+
+/// Whether nobody would see anything of it.
+fn is_blank(text: &str) -> bool {
+    text.chars()
+        .all(|char| char.is_whitespace() || is_invisible(char))
+}
+
+/// Characters that leave no mark: those that Unicode lets a font ignore (Default_Ignorable_Code_Point),
+/// other controls of format, and the Braille pattern without dots. Among others they have their use, as
+/// in the emoji of a family.
+fn is_invisible(char: char) -> bool {
+    matches!(char,
+        '\u{00AD}' | '\u{034F}' | '\u{061C}' | '\u{115F}'..='\u{1160}' | '\u{17B4}'..='\u{17B5}'
+        | '\u{180B}'..='\u{180F}' | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}'
+        | '\u{2060}'..='\u{206F}' | '\u{2800}' | '\u{3164}' | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}'
+        | '\u{FFA0}' | '\u{FFF0}'..='\u{FFFB}' | '\u{1BCA0}'..='\u{1BCA3}'
+        | '\u{1D173}'..='\u{1D17A}' | '\u{E0000}'..='\u{E0FFF}')
+        || char.is_control()
 }
 
 /// The JSON pointer to a member of the whole; of "" to the whole itself.

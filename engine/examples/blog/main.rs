@@ -64,7 +64,7 @@ struct Options {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let routes = routes(Sqlite::open("blog.db")).build()?;
-    if routes.answer_flags(std::env::args_os()) {
+    if routes.answer_flags(std::env::args_os())? {
         return Ok(());
     }
     let options = Options::parse();

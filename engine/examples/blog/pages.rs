@@ -3,7 +3,7 @@
 use cutaway::prelude::*;
 use maud::Markup;
 
-use super::comments::{self, Comment, Comments};
+use super::comments::{self, Comment, CommentId, CommentRow, Comments};
 use super::input::{self, CommentInput, Fields};
 use super::list::{Before, Limit, Page};
 use super::posts::{self, Post, PostId, PostInput, Posts};
@@ -15,32 +15,29 @@ slot!(pub CommentForm: Fields = body form);
 slot!(pub Total: (u64,));
 
 pub fn routes() -> Routes {
+    const POST: &str = "/posts/{id}";
+    const COMMENT: &str = "/posts/{id}/comments/{comment_id}";
     Routes::new()
         .get("/", chain(load_index).then(show_index))
         .get("/new", chain(show_new))
-        .post(
-            "/posts",
-            chain(check_new)
-                .then(posts::insert)
-                .then(see_post)
-                .deadline(WRITE),
-        )
-        .get("/posts/{id}", chain(comments::load_page).then(show_post))
+        .get(POST, chain(comments::load_page).then(show_post))
         .get("/posts/{id}/edit", chain(posts::load).then(show_edit))
-        .post(
-            "/posts/{id}",
-            chain(check_edit)
-                .then(posts::update)
-                .then(see_post)
-                .deadline(WRITE),
-        )
-        .post(
-            "/posts/{id}/delete",
-            chain(posts::delete).then(see_index).deadline(WRITE),
-        )
-        .post("/posts/{id}/comments", chain(add_comment).deadline(WRITE))
+        .get(COMMENT, chain(comments::load).then(show_comment))
         .get("/style.css", chain(style))
         .get("/script.js", chain(script))
+        .deadline(WRITE)
+        .post(
+            "/posts",
+            chain(check_new).then(posts::insert).then(see_post),
+        )
+        .post(POST, chain(save_post))
+        .post("/posts/{id}/delete", chain(posts::delete).then(see_index))
+        .post("/posts/{id}/comments", chain(add_comment))
+        .post(COMMENT, chain(save_comment))
+        .post(
+            "/posts/{id}/comments/{comment_id}/delete",
+            chain(comments::delete).then(see_comments),
+        )
 }
 
 /// The page of posts and the number of all, at the same time.
@@ -73,20 +70,21 @@ fn show_edit(cx: &mut Cx<Reads<Post>>) -> Step {
     show(cx, view::edit(Some(post.id), &form))
 }
 
+fn show_comment(cx: &mut Cx<Reads<Comment>>) -> Step {
+    let comment = cx.get(Comment);
+    let form = Form {
+        content: comment.content,
+        author: comment.author,
+        ..Form::default()
+    };
+    show(cx, view::edit_comment(comment.post_id, comment.id, &form))
+}
+
 fn check_new(cx: &mut Cx<Reads<PostForm>, Writes<PostInput>>) -> Step {
     let form = cx.get(PostForm);
     match input::PostInput::whole(form) {
         Ok(post) => cx.put(PostInput, post),
         Err(faults) => return show_again(cx, view::edit(None, &Form::again(form, &faults))),
-    };
-    Continue
-}
-
-fn check_edit(cx: &mut Cx<Reads<(PostId, PostForm)>, Writes<PostInput>>) -> Step {
-    let (id, form) = (*cx.get(PostId), cx.get(PostForm));
-    match input::PostInput::whole(form) {
-        Ok(post) => cx.put(PostInput, post),
-        Err(faults) => return show_again(cx, view::edit(Some(id), &Form::again(form, &faults))),
     };
     Continue
 }
@@ -101,7 +99,24 @@ fn show_post(cx: &mut Cx<Reads<(Post, Comments, Before, Limit)>>) -> Step {
     show(cx, view::post(cx.get(Post), &page, &Form::default()))
 }
 
-/// Goes on in one of two ways: each need says itself what comes after it.
+// A form for something that is there goes on in one of two ways, and each need says itself what comes
+// after it: what was written is seen, or the form comes back. There is nothing to bring it back with
+// where the post is missing, so that is a 404 first.
+
+fn save_post(cx: &mut Cx<Reads<(PostId, PostForm)>, Writes<Post>, Uses<Blog>>) -> Step {
+    let id = *cx.get(PostId);
+    match input::PostInput::whole(cx.get(PostForm)) {
+        Ok(post) => cx.need(posts::changed(cx.on(Blog), id, &post).then(see_post)),
+        Err(_) => cx.need(posts::by_id(cx.on(Blog), id).then(show_edit_again)),
+    }
+}
+
+fn show_edit_again(cx: &mut Cx<Reads<(PostId, PostForm)>>) -> Step {
+    let (id, form) = (*cx.get(PostId), cx.get(PostForm));
+    let faults = input::PostInput::whole(form).err().unwrap_or_default();
+    show_again(cx, view::edit(Some(id), &Form::again(form, &faults)))
+}
+
 fn add_comment(
     cx: &mut Cx<Reads<(PostId, CommentForm, Limit)>, Writes<(Comment, Post, Comments)>, Uses<Blog>>,
 ) -> Step {
@@ -128,6 +143,26 @@ fn show_post_again(cx: &mut Cx<Reads<(Post, Comments, Limit, CommentForm)>>) -> 
     )
 }
 
+fn save_comment(
+    cx: &mut Cx<Reads<(PostId, CommentId, CommentForm)>, Writes<Comment>, Uses<Blog>>,
+) -> Step {
+    let (post, id) = (*cx.get(PostId), *cx.get(CommentId));
+    match CommentInput::whole(cx.get(CommentForm)) {
+        Ok(comment) => {
+            let changed = comments::changed(cx.on(Blog), post, id, &comment);
+            cx.need(changed.then(see_changed))
+        }
+        Err(_) => cx.need(comments::by_id(cx.on(Blog), post, id).then(show_comment_again)),
+    }
+}
+
+fn show_comment_again(cx: &mut Cx<Reads<(Comment, CommentForm)>>) -> Step {
+    let (comment, form) = (cx.get(Comment), cx.get(CommentForm));
+    let faults = CommentInput::whole(form).err().unwrap_or_default();
+    let form = Form::again(form, &faults);
+    show_again(cx, view::edit_comment(comment.post_id, comment.id, &form))
+}
+
 fn show<A, B, C>(cx: &mut Cx<'_, A, B, C>, page: Markup) -> Step {
     cx.html(&page.into_string())
 }
@@ -150,6 +185,21 @@ fn see_comment(cx: &mut Cx<Reads<Comment>>) -> Step {
         cx,
         &format!("/posts/{}#comment-{}", comment.post_id, comment.id),
     )
+}
+
+/// On the page of comments that it ends, however old it is.
+fn see_changed(cx: &mut Cx<Reads<Comment>>) -> Step {
+    let CommentRow { post_id, id, .. } = *cx.get(Comment);
+    let before = id + 1;
+    see(
+        cx,
+        &format!("/posts/{post_id}?before={before}#comment-{id}"),
+    )
+}
+
+fn see_comments(cx: &mut Cx<Reads<PostId>>) -> Step {
+    let at = format!("/posts/{}#comments", cx.get(PostId));
+    see(cx, &at)
 }
 
 fn see_index(cx: &mut Cx) -> Step {

@@ -6,38 +6,23 @@ use serde::Serialize;
 
 use super::input::{self, Fields};
 use super::list::{Before, Limit, Page, PageSize, link_to_next};
-use super::{Blog, WRITE, problem};
+use super::{Blog, WRITE};
 
 slot!(pub PostId: i64 = path "id");
 slot!(pub PostJson: Fields = body json);
 slot!(pub PostInput<'r>: input::PostInput<'r>);
 slot!(pub Post<'r>: PostRow<'r>);
 slot!(pub Posts<'r>: &'r [PostRow<'r>]);
-slot!(pub Deleted: Executed);
 
 pub fn routes() -> Routes {
     Routes::new()
         .get("/posts", chain(load_page).then(show_page))
-        .post(
-            "/posts",
-            chain(check_whole)
-                .then(insert)
-                .then(show_created)
-                .deadline(WRITE),
-        )
         .get("/posts/{id}", chain(load).then(show))
-        .put(
-            "/posts/{id}",
-            chain(check_whole).then(update).then(show).deadline(WRITE),
-        )
-        .patch(
-            "/posts/{id}",
-            chain(check_part).then(update).then(show).deadline(WRITE),
-        )
-        .delete(
-            "/posts/{id}",
-            chain(delete).then(no_content).deadline(WRITE),
-        )
+        .deadline(WRITE)
+        .post("/posts", chain(check_whole).then(insert).then(show_created))
+        .put("/posts/{id}", chain(check_whole).then(update).then(show))
+        .patch("/posts/{id}", chain(check_part).then(update).then(show))
+        .delete("/posts/{id}", chain(delete).then(no_content))
 }
 
 /// A row of `posts`. Its text lies in the request's own memory.
@@ -68,19 +53,19 @@ impl<'r> FromRow<'r> for PostRow<'r> {
 }
 
 /// The input of a new post, or of one that is replaced.
-pub fn check_whole(cx: &mut Cx<Reads<PostJson>, Writes<PostInput>>) -> Step {
+fn check_whole(cx: &mut Cx<Reads<PostJson>, Writes<PostInput>>) -> Step {
     match input::PostInput::whole(cx.get(PostJson)) {
         Ok(post) => cx.put(PostInput, post),
-        Err(faults) => return problem::invalid(cx, &faults),
+        Err(faults) => return cx.problem(Unprocessable, "the post has faults", &faults),
     };
     Continue
 }
 
 /// The input of a change.
-pub fn check_part(cx: &mut Cx<Reads<PostJson>, Writes<PostInput>>) -> Step {
+fn check_part(cx: &mut Cx<Reads<PostJson>, Writes<PostInput>>) -> Step {
     match input::PostInput::part(cx.get(PostJson)) {
         Ok(post) => cx.put(PostInput, post),
-        Err(faults) => return problem::invalid(cx, &faults),
+        Err(faults) => return cx.problem(Unprocessable, "the post has faults", &faults),
     };
     Continue
 }
@@ -90,6 +75,7 @@ pub fn check_part(cx: &mut Cx<Reads<PostJson>, Writes<PostInput>>) -> Step {
 pub fn by_id(blog: SqliteHandle<'_>, id: i64) -> Effect<'_, Post> {
     blog.query_one("SELECT * FROM posts WHERE id = ?1")
         .bind(id)
+        .or_missing("post", id)
         .into(Post)
 }
 
@@ -100,12 +86,31 @@ pub fn newest(blog: SqliteHandle<'_>, before: i64, limit: PageSize) -> Effect<'_
         .into(Posts)
 }
 
+/// What the input does not name stays as it is.
+pub fn changed<'r>(
+    blog: SqliteHandle<'r>,
+    id: i64,
+    post: &input::PostInput<'r>,
+) -> Effect<'r, Post> {
+    blog.returning_one(
+        "UPDATE posts SET title = coalesce(?2, title), content = coalesce(?3, content),
+             author = coalesce(?4, author), updated_at = strftime('%Y-%m-%dT%H:%M:%fZ')
+         WHERE id = ?1 RETURNING *",
+    )
+    .bind(id)
+    .bind(post.title)
+    .bind(post.content)
+    .bind(post.author)
+    .or_missing("post", id)
+    .into(Post)
+}
+
 pub fn load(cx: &mut Cx<Reads<PostId>, Writes<Post>, Uses<Blog>>) -> Step {
     let id = *cx.get(PostId);
     cx.need(by_id(cx.on(Blog), id))
 }
 
-pub fn load_page(cx: &mut Cx<Reads<(Before, Limit)>, Writes<Posts>, Uses<Blog>>) -> Step {
+fn load_page(cx: &mut Cx<Reads<(Before, Limit)>, Writes<Posts>, Uses<Blog>>) -> Step {
     let (before, limit) = (*cx.get(Before), *cx.get(Limit));
     cx.need(newest(cx.on(Blog), before, limit))
 }
@@ -121,42 +126,30 @@ pub fn insert(cx: &mut Cx<Reads<PostInput>, Writes<Post>, Uses<Blog>>) -> Step {
     cx.need(insert.into(Post))
 }
 
-/// What the input does not name stays as it is.
-pub fn update(cx: &mut Cx<Reads<(PostId, PostInput)>, Writes<Post>, Uses<Blog>>) -> Step {
+fn update(cx: &mut Cx<Reads<(PostId, PostInput)>, Writes<Post>, Uses<Blog>>) -> Step {
     let (id, post) = (*cx.get(PostId), cx.get(PostInput));
-    let update = cx
-        .on(Blog)
-        .returning_one(
-            "UPDATE posts SET title = coalesce(?2, title), content = coalesce(?3, content),
-                 author = coalesce(?4, author), updated_at = strftime('%Y-%m-%dT%H:%M:%fZ')
-             WHERE id = ?1 RETURNING *",
-        )
-        .bind(id)
-        .bind(post.title)
-        .bind(post.content)
-        .bind(post.author);
-    cx.need(update.into(Post))
+    cx.need(changed(cx.on(Blog), id, post))
 }
 
 /// Its comments go with it.
-pub fn delete(cx: &mut Cx<Reads<PostId>, Writes<Deleted>, Uses<Blog>>) -> Step {
+pub fn delete(cx: &mut Cx<Reads<PostId>, Uses<Blog>>) -> Step {
     let id = *cx.get(PostId);
-    let delete = cx.on(Blog).exec("DELETE FROM posts WHERE id = ?1");
-    cx.need(delete.bind(id).expecting_change().into(Deleted))
+    let delete = cx.on(Blog).exec("DELETE FROM posts WHERE id = ?1").bind(id);
+    cx.need(delete.or_missing("post", id))
 }
 
-pub fn show(cx: &mut Cx<Reads<Post>>) -> Step {
+fn show(cx: &mut Cx<Reads<Post>>) -> Step {
     let post = cx.get(Post);
     cx.json(post)
 }
 
-pub fn show_created(cx: &mut Cx<Reads<Post>>) -> Step {
+fn show_created(cx: &mut Cx<Reads<Post>>) -> Step {
     let post = cx.get(Post);
     cx.response_header("Location", &format!("/blog/posts/{}", post.id))?;
     cx.status(Status::CREATED).json(post)
 }
 
-pub fn show_page(cx: &mut Cx<Reads<(Posts, Before, Limit)>>) -> Step {
+fn show_page(cx: &mut Cx<Reads<(Posts, Before, Limit)>>) -> Step {
     #[derive(Serialize)]
     struct Listed<'r> {
         posts: &'r [PostRow<'r>],

@@ -5,7 +5,7 @@ use cutaway::response::Problem;
 use maud::{DOCTYPE, Markup, html};
 
 use super::comments::CommentRow;
-use super::input::{AUTHOR, COMMENT, CONTENT, Fault, Fields, Rule, TITLE, pointer};
+use super::input::{AUTHOR, COMMENT, CONTENT, Fault, Faults, Fields, Rule, TITLE, pointer};
 use super::list::Page;
 use super::posts::PostRow;
 
@@ -20,13 +20,23 @@ pub struct Form<'a> {
 
 impl<'a> Form<'a> {
     /// A form that comes back to whoever filled it in.
-    pub fn again(fields: &'a Fields, faults: &'a [Fault]) -> Form<'a> {
+    pub fn again(fields: &'a Fields, faults: &'a Faults) -> Form<'a> {
         let text = |rule: &Rule| fields.get(rule.name).and_then(|text| text.as_str());
         Form {
             title: text(&TITLE).unwrap_or_default(),
             content: text(&CONTENT).unwrap_or_default(),
             author: text(&AUTHOR).unwrap_or_default(),
-            faults,
+            faults: &faults.errors,
+        }
+    }
+}
+
+impl Form<'_> {
+    fn value(&self, rule: &Rule) -> &str {
+        match rule.name {
+            "title" => self.title,
+            "author" => self.author,
+            _ => self.content,
         }
     }
 }
@@ -43,9 +53,12 @@ pub fn index(posts: &Page<'_, PostRow<'_>>, total: u64) -> Markup {
         }
         @for post in posts.entries {
             article.card {
-                h2 { a href={ "/posts/" (post.id) } { (post.title) } }
-                p { (excerpt(post.content)) }
-                p.quiet { (byline(post.author, post.created_at)) " · " (count(post.comment_count, "comment")) }
+                h2 dir="auto" { a href={ "/posts/" (post.id) } { (post.title) } }
+                p dir="auto" { (excerpt(post.content)) }
+                p.quiet.byline {
+                    (written(post.author, post.created_at, post.updated_at))
+                    (count(post.comment_count, "comment"))
+                }
             }
         }
         (turn_pages(posts, "posts", "/", ""))
@@ -59,22 +72,13 @@ pub fn post(post: &PostRow<'_>, comments: &Page<'_, CommentRow<'_>>, form: &Form
     let content = html! {
         article {
             header.lead {
-                h1 { (post.title) }
-                p.quiet {
-                    (byline(post.author, post.created_at))
-                    @if post.updated_at != post.created_at { " · edited " (time(post.updated_at)) }
-                }
+                h1 dir="auto" { (post.title) }
+                p.quiet.byline { (written(post.author, post.created_at, post.updated_at)) }
             }
-            div.text { (post.content) }
+            div.text dir="auto" { (post.content) }
             footer.actions {
                 a.button href={ (at) "/edit" } { "Edit" }
-                details {
-                    summary.button { "Delete" }
-                    form.inline method="post" action={ (at) "/delete" } {
-                        p { "Delete this post and its comments for good?" }
-                        button.danger { "Yes, delete it" }
-                    }
-                }
+                (delete(&at, "Delete this post and its comments for good?"))
             }
         }
         section #comments aria-labelledby="comments-title" {
@@ -83,16 +87,17 @@ pub fn post(post: &PostRow<'_>, comments: &Page<'_, CommentRow<'_>>, form: &Form
             ol.comments {
                 @for comment in comments.entries.iter().rev() {
                     li id={ "comment-" (comment.id) } {
-                        p.quiet { (byline(comment.author, comment.created_at)) }
-                        div.text { (comment.content) }
+                        p.quiet.byline {
+                            (written(comment.author, comment.created_at, comment.updated_at))
+                            a href={ (at) "/comments/" (comment.id) } { "Edit" }
+                        }
+                        div.text dir="auto" { (comment.content) }
                     }
                 }
             }
             form method="post" action={ (at) "/comments" } aria-labelledby="form-title" {
                 h3 #form-title { "Write a comment" }
-                (summary(form.faults))
-                (field("Comment", &COMMENT, form.content, "", form.faults))
-                (field("Name", &AUTHOR, form.author, "May be left empty.", form.faults))
+                (fields(&COMMENT_FIELDS, form))
                 button.primary { "Send comment" }
             }
         }
@@ -109,10 +114,7 @@ pub fn edit(id: Option<i64>, form: &Form<'_>) -> Markup {
     let content = html! {
         form method="post" action=(if id.is_some() { at.as_str() } else { "/posts" }) {
             h1 { (title) }
-            (summary(form.faults))
-            (field("Title", &TITLE, form.title, "", form.faults))
-            (field("Text", &CONTENT, form.content, "", form.faults))
-            (field("Name", &AUTHOR, form.author, "May be left empty.", form.faults))
+            (fields(&POST_FIELDS, form))
             p.actions {
                 button.primary { @if id.is_some() { "Save" } @else { "Publish" } }
                 a.button href=(at) { "Cancel" }
@@ -120,6 +122,23 @@ pub fn edit(id: Option<i64>, form: &Form<'_>) -> Markup {
         }
     };
     page(title, content)
+}
+
+/// The form for a comment that is there.
+pub fn edit_comment(post: i64, id: i64, form: &Form<'_>) -> Markup {
+    let at = format!("/posts/{post}/comments/{id}");
+    let content = html! {
+        form method="post" action=(at) {
+            h1 { "Edit comment" }
+            (fields(&COMMENT_FIELDS, form))
+            p.actions {
+                button.primary { "Save" }
+                a.button href={ "/posts/" (post) "#comments" } { "Cancel" }
+            }
+        }
+        div.actions { (delete(&at, "Delete this comment for good?")) }
+    };
+    page("Edit comment", content)
 }
 
 /// What went wrong, for people.
@@ -132,6 +151,7 @@ pub fn failure(failed: &Problem<'_>) -> Markup {
         405 => "That cannot be done with this page.",
         413 => "That is more than fits.",
         503 | 504 => "There is too much going on. Please try again in a moment.",
+        code if code < 500 => "This cannot be done with what was sent.",
         _ => "Something went wrong. It was not your fault.",
     };
     let content = html! {
@@ -140,6 +160,7 @@ pub fn failure(failed: &Problem<'_>) -> Markup {
             h1 { (status.reason()) }
         }
         p { (words) }
+        p.quiet { "Should you ask us about it, say that it was request " code { (failed.request_id()) } "." }
         p { a.button href="/" { "To the posts" } }
     };
     page(status.reason(), content)
@@ -170,36 +191,73 @@ fn page(title: &str, content: Markup) -> Markup {
     }
 }
 
+/// What a form asks for: a label and its rule.
+type Labelled = (&'static str, &'static Rule);
+
+const POST_FIELDS: [Labelled; 3] = [("Title", &TITLE), ("Text", &CONTENT), ("Name", &AUTHOR)];
+const COMMENT_FIELDS: [Labelled; 2] = [("Comment", &COMMENT), ("Name", &AUTHOR)];
+
+/// The fields of a form, and what is wrong with it as a whole.
+fn fields(asked: &[Labelled], form: &Form<'_>) -> Markup {
+    let count_of_faults = form.faults.len() as u64;
+    let has_field = |fault: &&Fault| {
+        let mut asked = asked.iter();
+        asked.any(|(_, rule)| fault.pointer == pointer(rule.name))
+    };
+    html! {
+        @if count_of_faults > 0 {
+            // Also for those who do not see the marks at the fields.
+            div.fault role="alert" {
+                p { "Not saved yet: " (count(count_of_faults, "field")) " to mend." }
+                @for fault in form.faults.iter().filter(|fault| !has_field(fault)) {
+                    p { code { (fault.pointer.trim_start_matches('/')) } " " (fault.detail) "." }
+                }
+            }
+        }
+        @for (label, rule) in asked {
+            (field(label, rule, form.value(rule), form.faults))
+        }
+    }
+}
+
 /// A labelled field with its bounds and, where there is one, its fault.
-fn field(label: &str, rule: &Rule, value: &str, hint: &str, faults: &[Fault]) -> Markup {
+///
+/// It has no `maxlength`: browsers count otherwise, and cut what is pasted without a word.
+fn field(label: &str, rule: &Rule, value: &str, faults: &[Fault]) -> Markup {
     let at = pointer(rule.name);
     let fault = faults.iter().find(|fault| fault.pointer == at);
-    let note = fault.map(|_| format!("{}-fault", rule.name));
+    let note = format!("{}-note", rule.name);
+    let is_invalid = fault.map(|_| "true");
     html! {
         div.field {
             label for=(rule.name) { (label) }
             @if rule.has_lines {
-                textarea id=(rule.name) name=(rule.name) maxlength=(rule.chars_max) rows="6" required
-                    aria-invalid=[note.as_ref().map(|_| "true")] aria-describedby=[&note] { "\n" (value) }
+                textarea id=(rule.name) name=(rule.name) dir="auto" rows="6" required[rule.is_required]
+                    aria-invalid=[is_invalid] aria-describedby=(note) { "\n" (value) }
             } @else {
-                input id=(rule.name) name=(rule.name) maxlength=(rule.chars_max) value=(value)
-                    required[hint.is_empty()] aria-invalid=[note.as_ref().map(|_| "true")] aria-describedby=[&note];
+                input id=(rule.name) name=(rule.name) dir="auto" value=(value) required[rule.is_required]
+                    aria-invalid=[is_invalid] aria-describedby=(note);
             }
             @if let Some(fault) = fault {
-                p.fault id=[&note] { (label) " " (fault.detail) "." }
-            } @else if !hint.is_empty() {
-                p.quiet { (hint) }
+                p.fault id=(note) { (label) " " (fault.detail) "." }
+            } @else {
+                p.quiet id=(note) {
+                    @if !rule.is_required { "May be left empty. " }
+                    "Up to " (rule.chars_max) " characters."
+                }
             }
         }
     }
 }
 
-/// Says that a form came back, also to those who do not see the marks at its fields.
-fn summary(faults: &[Fault]) -> Markup {
+/// A button that asks once more.
+fn delete(at: &str, question: &str) -> Markup {
     html! {
-        @if !faults.is_empty() {
-            p.fault role="alert" {
-                "Not saved yet: " (count(faults.len() as u64, "field")) " to mend."
+        details {
+            summary.button { "Delete" }
+            form method="post" action={ (at) "/delete" } {
+                p { (question) }
+                button.danger { "Yes, delete it" }
             }
         }
     }
@@ -221,8 +279,13 @@ fn turn_pages<T>(page: &Page<'_, T>, of: &str, at: &str, fragment: &str) -> Mark
     }
 }
 
-fn byline(author: &str, at: &str) -> Markup {
-    html! { span.author { (author) } ", " (time(at)) }
+/// Who has written something, when, and when it was changed.
+fn written(author: &str, created_at: &str, updated_at: &str) -> Markup {
+    html! {
+        bdi.author { (author) } " "
+        (time(created_at)) " "
+        @if updated_at != created_at { span { "edited " (time(updated_at)) } " " }
+    }
 }
 
 /// `2026-11-21T10:05:00.000Z` as `21 November 2026, 10:05 UTC`.

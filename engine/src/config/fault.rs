@@ -51,6 +51,26 @@ impl Place {
     }
 }
 
+impl Place {
+    /// A name as it is written there: nothing but capitals stands in a variable.
+    pub(super) fn spelled(&self, name: &str) -> String {
+        match self {
+            Place::Variable(_) => name.to_ascii_uppercase(),
+            Place::Program | Place::File { .. } | Place::CommandLine => name.to_owned(),
+        }
+    }
+
+    /// What should have been written there instead of this entry: of a variable it is all of its name.
+    pub(super) fn with_entry(&self, entry: &str, right: &str) -> String {
+        match self {
+            Place::Variable(variable) => {
+                variable.replacen(&format!("__{entry}__"), &format!("__{right}__"), 1)
+            }
+            Place::Program | Place::File { .. } | Place::CommandLine => right.to_owned(),
+        }
+    }
+}
+
 impl fmt::Display for Place {
     /// What a fault's text is put behind.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -74,17 +74,11 @@ impl Config {
             if names.iter().any(|name| place.names(entry, name)) {
                 return None;
             }
-            // Capitals alone are no difference where nothing but capitals can be written.
-            let near = match place {
-                Place::Variable(_) => nearest(
-                    &entry.to_ascii_lowercase(),
-                    names.iter().map(|name| name.to_ascii_lowercase()),
-                ),
-                _ => nearest(entry, names.iter().map(|name| (*name).to_owned())),
-            };
+            let names: Vec<String> = names.iter().map(|name| place.spelled(name)).collect();
+            let near = nearest(&place.spelled(entry), names.iter().cloned());
             // There are few, so that where none is near all can be told.
             let hint = match near {
-                Some(_) => suggestion(near),
+                Some(near) => suggestion(Some(place.with_entry(entry, &near))),
                 None if names.is_empty() => "; there is none".to_owned(),
                 None => format!("; there is `{}`", names.join("`, `")),
             };

@@ -197,7 +197,7 @@ fn classes_and_resources_are_those_of_the_program() {
     check_variables(
         &[("CUTAWAY_RESOURCES__USERNOTE__PATH", "x")],
         &[
-            "CUTAWAY_RESOURCES__USERNOTE__PATH: unknown resource `USERNOTE`; did you mean `usernotes`?",
+            "CUTAWAY_RESOURCES__USERNOTE__PATH: unknown resource `USERNOTE`; did you mean `CUTAWAY_RESOURCES__USERNOTES__PATH`?",
         ],
     );
     // Without a program any resource may be one, while classes are known.

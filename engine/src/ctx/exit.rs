@@ -4,6 +4,29 @@ use crate::http::Status;
 use crate::step::Failure;
 
 /// How a request has ended, as far as its own code is concerned.
+///
+/// ```
+/// use std::sync::atomic::{AtomicU32, Ordering};
+///
+/// use cutaway::ctx::ExitKind;
+/// use cutaway::prelude::*;
+/// use cutaway::testing::App;
+///
+/// static FAILED: AtomicU32 = AtomicU32::new(0);
+///
+/// fn count(cx: &mut Cx) {
+///     cx.on_exit(|exit| {
+///         if matches!(exit.kind(), ExitKind::Failed | ExitKind::Panicked) {
+///             FAILED.fetch_add(1, Ordering::Relaxed);
+///         }
+///     });
+/// }
+///
+/// let app = App::new(Routes::new().before(chain(count)).build()?);
+/// app.get("/nowhere").send().assert_status(Status::NOT_FOUND);
+/// assert_eq!(FAILED.load(Ordering::Relaxed), 1);
+/// # Ok::<(), cutaway::RoutesRefused>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ExitKind {
     /// A step answered.

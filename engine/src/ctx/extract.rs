@@ -37,8 +37,7 @@ pub struct FromRequest;
 impl<S: Extracted> Origin<S> for FromRequest {
     const EXTRACT: Option<Extract> = Some(Extract {
         source: S::SOURCE,
-        access: |plan| plan.access::<Only<S>>(Box::default()),
-        run: fill::<S>,
+        place: |plan| Box::new(Filled::<S>(plan.access(Box::default()))),
     });
 }
 
@@ -91,26 +90,34 @@ impl Source {
 #[derive(Clone, Copy, Debug)]
 pub struct Extract {
     pub(crate) source: Source,
-    pub(crate) access: fn(&mut PlanBuilder) -> Access<'static>,
-    pub(crate) run: fn(&Frame, &Access<'_>) -> Result<(), Failure>,
+    pub(crate) place: fn(&mut PlanBuilder) -> Box<dyn Fill>,
 }
 
 /// The clauses of an extractor: it writes its one slot.
 type Only<S> = (Writes<S>, (), ());
 
-/// Fills the slot where it is empty.
-fn fill<S: Extracted>(frame: &Frame, access: &Access<'_>) -> Result<(), Failure> {
-    frame.enter::<Only<S>, _>(access, |window| {
-        if window.has::<S, _>() {
-            return Ok(());
-        }
-        let value = S::extract(Incoming {
-            request: window.request(),
-            arena: window.arena(),
-        })?;
-        window.put::<S, _>(value);
-        Ok(())
-    })
+/// An extractor in a plan.
+pub(crate) trait Fill: Send + Sync {
+    /// Fills the slot where it is empty.
+    fn fill(&self, frame: &Frame) -> Result<(), Failure>;
+}
+
+struct Filled<S>(Access<'static, Only<S>>);
+
+impl<S: Extracted> Fill for Filled<S> {
+    fn fill(&self, frame: &Frame) -> Result<(), Failure> {
+        frame.enter(&self.0, |window| {
+            if window.has::<S, _>() {
+                return Ok(());
+            }
+            let value = S::extract(Incoming {
+                request: window.request(),
+                arena: window.arena(),
+            })?;
+            window.put::<S, _>(value);
+            Ok(())
+        })
+    }
 }
 
 /// A request that an extractor reads: each method is one source of [`slot!`](crate::slot).

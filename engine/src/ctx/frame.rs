@@ -12,17 +12,16 @@
 //! cannot leave the closure it is opened in.
 //!
 //! # Invariants
-//! 1. `Plan` gives each slot a `Place`: an offset, aligned and inside the plan's layout, that no
-//!    other slot of the plan overlaps, and a bit. An `Access` made by a `PlanBuilder` for clauses
-//!    `C` holds the places of `C::Reads`, then those of `C::Writes`, in list order; the lists are
-//!    sealed and a slot's layout follows from its type alone. So does one that a window lends: its
-//!    places come from that window's own, whose clauses contain `C`.
-//! 2. Between `begin` and `end`, `base` points to a block of the plan's layout inside the arena,
-//!    and `request` to a request inside the arena. `begin` runs on an ended frame only.
-//! 3. A `Window<C>` exists only while its frame's plan is that of the access it was opened with,
-//!    and that access was made for `C`; so index and type of every place it uses agree by 1. A
-//!    `Footing` may outlast its window: it keeps nothing of the frame, only what the frame's arena
-//!    keeps in its place.
+//! 1. The layout of a `Plan` begins with a request. `Plan` gives each slot a `Place` behind that: an
+//!    offset, aligned and inside the layout, that no other slot of the plan overlaps, and a bit. An
+//!    `Access<C>` holds the places of `C::Reads`, then those of `C::Writes`, in list order; the lists
+//!    are sealed and a slot's layout follows from its type alone. A plan makes it from its own places,
+//!    or a window lends it: of that window's places, whose clauses contain `C`.
+//! 2. Between `begin` and `end`, `base` points to a block of the plan's layout inside the arena, and
+//!    a request lies at its start. `begin` runs on an ended frame only.
+//! 3. A `Window<C>` exists only while its frame's plan is that of the `Access<C>` it was opened with;
+//!    so index and type of every place it uses agree by 1. A `Footing` may outlast its window: it
+//!    keeps nothing of the frame, only what the frame's arena keeps in its place.
 //! 4. A bit of `present` is set if and only if the slot at its place holds an initialised value. It
 //!    is written once: no value changes or moves until `exit`, which clears all bits.
 //! 5. What a value borrows as `'r` lives until `exit`, and unless it is an owned value until `end`:
@@ -38,7 +37,6 @@ mod need;
 mod plan;
 mod touched;
 
-use std::any::TypeId;
 use std::cell::{Cell, Ref, RefCell, RefMut};
 use std::marker::PhantomData;
 use std::ptr::NonNull;
@@ -56,7 +54,7 @@ use crate::step::Failure;
 
 pub(super) use ending::{Endings, cell_layout};
 pub(crate) use need::{Filler, NeedFault, Target};
-pub(crate) use plan::{Access, FRAME_BYTES_MAX, Plan, PlanBuilder, PlanRefusal, SLOTS_MAX};
+pub(crate) use plan::{Access, FRAME_BYTES_MAX, Plan, PlanBuilder, PlanRefusal, Reach, SLOTS_MAX};
 
 use ending::value_offset;
 use need::KeptNeed;
@@ -85,32 +83,60 @@ pub(crate) struct Frame {
 struct Begun {
     plan: PlanId,
     base: NonNull<u8>,
-    request: NonNull<Request<'static>>,
 }
 
-/// What a step did besides writing slots. All clear is the normal case and one comparison.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Marks {
-    /// The bit of the first slot that was put twice, plus one.
-    twice: u8,
-    /// How many times effects were asked for.
-    pub(crate) needs_count: u8,
-    /// Why what was asked for cannot be.
-    pub(crate) need_fault: Option<NeedFault>,
+impl Begun {
+    fn request<'r>(self) -> NonNull<Request<'r>> {
+        self.base.cast()
+    }
 }
+
+/// What a step did besides writing slots: the bit of the first slot that was put twice, plus one; how
+/// many times effects were asked for; why what was asked for cannot be.
+///
+/// One word, so that all of it is one comparison.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Marks([u8; 4]);
 
 impl Marks {
     /// Those of a step that asked for effects so many times, and did nothing else.
-    pub(crate) fn of_needs(needs_count: u8) -> Marks {
-        Marks {
-            needs_count,
-            ..Marks::default()
-        }
+    #[inline]
+    pub(crate) const fn of_needs(needs_count: u8) -> Marks {
+        Marks([0, needs_count, 0, 0])
     }
 
     /// The bit of the first slot that was put twice.
     pub(crate) fn put_twice(self) -> Option<u8> {
-        self.twice.checked_sub(1)
+        self.0[0].checked_sub(1)
+    }
+
+    /// How many times effects were asked for.
+    #[inline]
+    pub(crate) fn needs_count(self) -> u8 {
+        self.0[1]
+    }
+
+    /// Why what was asked for cannot be.
+    pub(crate) fn need_fault(self) -> Option<NeedFault> {
+        [NeedFault::TooMany, NeedFault::EmptyRace]
+            .into_iter()
+            .find(|fault| self.0[2] == *fault as u8)
+    }
+
+    #[cold]
+    fn note_twice(&mut self, bit: u8) {
+        if self.0[0] == 0 {
+            self.0[0] = bit + 1;
+        }
+    }
+
+    fn note_need(&mut self) {
+        self.0[1] = self.0[1].saturating_add(1);
+    }
+
+    #[cold]
+    fn note_fault(&mut self, fault: NeedFault) {
+        self.0[2] = fault as u8;
     }
 }
 
@@ -142,12 +168,14 @@ impl Frame {
     ) {
         assert!(self.begun.is_none(), "a frame holds one request at a time");
         let arena = self.arena.arena();
-        let request = NonNull::from(arena.bump().alloc(request(arena))).cast();
-        self.begun = Some(Begun {
+        let begun = Begun {
             plan: plan.id,
             base: arena.bump().alloc_layout(plan.layout),
-            request,
-        });
+        };
+        let request = request(arena);
+        // SAFETY: by 1 the block begins with room for a request, aligned.
+        unsafe { begun.request().write(request) };
+        self.begun = Some(begun);
     }
 
     /// # Panics
@@ -160,22 +188,18 @@ impl Frame {
     /// Opens the frame for a step with these clauses. Nothing of the request outlives `body`.
     ///
     /// # Panics
-    /// The access was made for another plan or for other clauses.
+    /// The access was made for another plan.
     #[inline]
     pub(crate) fn enter<C: Clauses, T>(
         &self,
-        access: &Access<'_>,
+        access: &Access<'_, C>,
         body: impl for<'r> FnOnce(Window<'r, C>) -> T,
     ) -> T {
-        let begun = self.begun(access.plan);
-        assert!(
-            access.signature == TypeId::of::<C>(),
-            "an access is for the clauses it was made for"
-        );
+        let begun = self.begun(access.reach.plan);
         body(Window {
             frame: self,
             base: begun.base,
-            access,
+            reach: &access.reach,
             clauses: PhantomData,
             brand: PhantomData,
         })
@@ -216,7 +240,7 @@ impl Frame {
     /// The request in the frame.
     pub(crate) fn request(&self) -> Option<&Request<'_>> {
         // SAFETY: by 2 and 5 it is there until `end`, which takes the frame mutably.
-        (self.begun).map(|begun| unsafe { begun.request.cast::<Request<'_>>().as_ref() })
+        (self.begun).map(|begun| unsafe { begun.request().as_ref() })
     }
 
     /// The request's id, where a step has asked for it.
@@ -280,10 +304,11 @@ impl Frame {
 
     #[inline]
     fn begun(&self, plan: PlanId) -> Begun {
-        match self.begun {
-            Some(begun) if begun.plan == plan => begun,
-            _ => other_plan(),
+        // Compared before it is asked whether there is one, which is one comparison instead of two.
+        if self.begun.map(|begun| begun.plan.0) != Some(plan.0) {
+            other_plan();
         }
+        self.begun.unwrap_or_else(|| other_plan())
     }
 
     /// Writes a value, or drops it where the slot has one: references to that are out.
@@ -322,9 +347,7 @@ impl Frame {
     #[cold]
     fn put_twice(&self, place: Place) {
         let mut marks = self.marks.get();
-        if marks.twice == 0 {
-            marks.twice = place.bit + 1;
-        }
+        marks.note_twice(place.bit);
         self.marks.set(marks);
     }
 }
@@ -343,7 +366,7 @@ impl Drop for Frame {
 pub(crate) struct Window<'r, C> {
     frame: &'r Frame,
     base: NonNull<u8>,
-    access: &'r Access<'r>,
+    reach: &'r Reach<'r>,
     clauses: PhantomData<fn() -> C>,
     brand: PhantomData<Cell<&'r ()>>,
 }
@@ -358,7 +381,7 @@ impl<'r, C: Clauses> Window<'r, C> {
     where
         S: Slot + Member<C::Reads, I>,
     {
-        let place = self.access.places[<S as Member<C::Reads, I>>::INDEX];
+        let place = self.reach.places[<S as Member<C::Reads, I>>::INDEX];
         self.frame.touched.note(place.bit);
         if self.frame.present.get() & 1 << place.bit == 0 {
             absent(S::NAME);
@@ -397,7 +420,7 @@ impl<'r, C: Clauses> Window<'r, C> {
     where
         D: Member<C::Uses, I>,
     {
-        self.access.resources[<D as Member<C::Uses, I>>::INDEX]
+        self.reach.resources[<D as Member<C::Uses, I>>::INDEX]
     }
 
     #[inline(always)]
@@ -405,7 +428,7 @@ impl<'r, C: Clauses> Window<'r, C> {
     where
         S: Member<C::Writes, I>,
     {
-        let place = self.access.places[C::Reads::COUNT + <S as Member<C::Writes, I>>::INDEX];
+        let place = self.reach.places[C::Reads::COUNT + <S as Member<C::Writes, I>>::INDEX];
         self.frame.touched.note(place.bit);
         place
     }
@@ -421,7 +444,7 @@ impl<'r, C> Window<'r, C> {
     pub(crate) fn request(&self) -> &'r Request<'r> {
         let begun = self.frame.begun.expect("a window is open on a begun frame");
         // SAFETY: by 2 it is there, by 5 it and what it borrows last for `'r`.
-        unsafe { begun.request.cast::<Request<'r>>().as_ref() }
+        unsafe { begun.request().as_ref() }
     }
 
     /// What of the request may be kept beyond the step.

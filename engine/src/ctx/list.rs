@@ -16,18 +16,58 @@ use super::slot::{Slot, SlotMeta};
 use crate::effect::{Resource, ResourceMeta};
 
 /// The slots a step reads: `Reads<Post>` or `Reads<(Post, User)>`.
+///
+/// ```
+/// use cutaway::prelude::*;
+///
+/// slot!(pub Id: i64 = path "id");
+/// slot!(pub Page: u32 = query "page" or 1);
+///
+/// fn show(cx: &mut Cx<Reads<(Id, Page)>>) -> Step {
+///     let (id, page) = (cx.get(Id), cx.get(Page));
+///     cx.text(&format!("page {page} of post {id}"))
+/// }
+/// # let tested = cutaway::testing::get("/7?page=2").param("id", "7").run(show);
+/// # assert_eq!(tested.text(), "page 2 of post 7");
+/// ```
 pub struct Reads<T>(PhantomData<fn() -> T>);
 
 /// The slots a step writes: `Writes<Post>` or `Writes<(Post, User)>`.
+///
+/// ```
+/// use cutaway::prelude::*;
+///
+/// slot!(pub First: String);
+/// slot!(pub Last: String);
+///
+/// fn name(cx: &mut Cx<Writes<(First, Last)>>) {
+///     cx.put(First, "Ann".to_owned());
+///     cx.put(Last, "Lee".to_owned());
+/// }
+/// # assert_eq!(cutaway::testing::get("/").run(name).slot(Last, String::len), Some(3));
+/// ```
 pub struct Writes<T>(PhantomData<fn() -> T>);
 
 /// The resources a step may build effects for: `Uses<Blog>` or `Uses<(Blog, Cache)>`.
+///
+/// ```
+/// use cutaway::prelude::*;
+///
+/// resource!(pub Blog: Sqlite);
+/// slot!(pub Count: (i64,));
+///
+/// fn count(cx: &mut Cx<Writes<Count>, Uses<Blog>>) -> Step {
+///     cx.need(cx.on(Blog).query_one("SELECT count(*) FROM posts").into(Count))
+/// }
+/// # assert_eq!(chain(count).uses(), ["Blog"]);
+/// ```
 pub struct Uses<T>(PhantomData<fn() -> T>);
 
 /// One clause of a step's signature.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a clause of a step",
-    label = "expected `Reads<..>`, `Writes<..>` or `Uses<..>`"
+    label = "expected `Reads<..>`, `Writes<..>` or `Uses<..>`",
+    note = "a step names its slots and resources in clauses: `Cx<Reads<Id>, Writes<Post>, Uses<Blog>>`"
 )]
 pub trait Clause: 'static {
     /// What it adds to the slots read.
@@ -116,13 +156,14 @@ impl<H, T: Concat<B>, B> Concat<B> for Cons<H, T> {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is neither a slot nor a tuple of slots",
     label = "not a slot",
-    note = "declare it with `slot!(pub {Self}: ..)`"
+    note = "declare a slot with `slot!(pub Name: Type)`; a tuple has at most twelve, more stand in a second clause of the same name"
 )]
 pub trait Set {
     /// As a list.
     type List: SlotList;
 }
 
+#[diagnostic::do_not_recommend]
 impl<S: Slot> Set for S {
     type List = Cons<S, Nil>;
 }
@@ -156,13 +197,14 @@ pub type ListOf<S> = <S as Set>::List;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is neither a resource nor a tuple of resources",
     label = "not a resource",
-    note = "declare it with `resource!(pub {Self}: ..)`"
+    note = "declare a resource with `resource!(pub Name: Sqlite)`; a tuple has at most four"
 )]
 pub trait ResourceSet {
     /// As a list.
     type List: ResourceList;
 }
 
+#[diagnostic::do_not_recommend]
 impl<D: Resource> ResourceSet for D {
     type List = Cons<D, Nil>;
 }

@@ -167,6 +167,12 @@ mod sealed {
 /// ```
 #[macro_export]
 macro_rules! slot {
+    ($(#[$attribute:meta])* $vis:vis $name:ident : & $first:ident $($rest:tt)*) => {
+        $crate::slot!(@without_lifetime $name, $first);
+    };
+    ($(#[$attribute:meta])* $vis:vis $name:ident : & [$($first:tt)*] $($rest:tt)*) => {
+        $crate::slot!(@without_lifetime $name, [$($first)*]);
+    };
     ($(#[$attribute:meta])* $vis:vis $name:ident : $type:ty $(= $($source:tt)+)?) => {
         $crate::slot!(@declare [$(#[$attribute])*] $vis $name);
         $crate::slot!(@owned $name, $type, $crate::slot!(@origin $($($source)+)?));
@@ -216,6 +222,16 @@ macro_rules! slot {
             "`: a source is `path \"..\"`, `query \"..\"`, `header \"..\"`, `query`, `body json`, ",
             "`body form`, `body text` or `body bytes`; `or ..` may follow a named query field or header",
         ));
+        // Never runs; with it the sentence above is all that the compiler says.
+        impl $crate::ctx::Extracted for $name {
+            const SOURCE: $crate::ctx::Source = $crate::ctx::Source::WholeQuery;
+
+            fn extract<$life>(
+                _: $crate::ctx::Incoming<$life>,
+            ) -> ::core::result::Result<$type, $crate::step::Failure> {
+                loop {}
+            }
+        }
     };
     (@read $name:ident, $life:lifetime, $type:ty, $source:ident $(($named:expr))?, $($read:tt)+) => {
         impl $crate::ctx::Extracted for $name {
@@ -259,5 +275,18 @@ macro_rules! slot {
                 "lifetime owns its value and drops it",
             ),
         );
+    };
+    (@without_lifetime $name:ident, $($first:tt)+) => {
+        ::core::compile_error!(::core::concat!(
+            "slot `", ::core::stringify!($name), "` borrows: its lifetime stands behind its name and at ",
+            "each `&`, as in `slot!(", ::core::stringify!($name), "<'r>: &'r ",
+            ::core::stringify!($($first)+), ")`",
+        ));
+    };
+    ($($other:tt)*) => {
+        ::core::compile_error!(::core::concat!(
+            "a slot has a name and a type, `slot!(pub PostId: i64)`; one that borrows has a lifetime, ",
+            "`slot!(pub Title<'r>: &'r str)`; either may have a source, `slot!(pub Id: i64 = path \"id\")`",
+        ));
     };
 }

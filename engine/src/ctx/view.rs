@@ -31,6 +31,17 @@ use crate::step::Failure;
 /// }
 /// ```
 ///
+/// It stays on the request's shard: no other thread gets it.
+///
+/// ```compile_fail,E0277
+/// # use cutaway::prelude::*;
+/// fn spread(cx: &mut Cx) {
+///     std::thread::scope(|scope| {
+///         scope.spawn(|| cx.param("id").len());
+///     });
+/// }
+/// ```
+///
 /// In a crate with `#![deny(rust_2018_idioms)]` the lifetime must be spelled: `Cx<'_, Reads<Id>>`.
 ///
 /// Clippy finds clauses with several slots complex: `type-complexity-threshold = 1000` in a crate's
@@ -255,6 +266,7 @@ impl<'r, A, B, C> Cx<'r, A, B, C> {
     /// # Panics
     /// The route's pattern has no such parameter; the request is answered with a 500 then.
     /// [`Request::param`] answers with none instead.
+    #[inline]
     pub fn param(&self, name: &str) -> &'r str {
         match self.window.request().param_lossy(name, self.window.arena()) {
             Some(text) => text,

@@ -190,7 +190,7 @@ pub struct Changes;
     message = "a value of type `{Self}` cannot hold the result of this effect ({Q})",
     label = "wrong slot type",
     note = "`query_opt` and `returning_opt` fill `Option<T>`, `query_one` and `returning_one` fill `T`, `query` and `returning` fill `&'r [T]`, with `T: FromRow<'r>`; `exec` fills `Executed`, and a transaction that ends with it `&'r [Executed]` too; an optional effect fills an `Option` of that",
-    note = "of the request's content, `json` and `form` fill a `T: Deserialize<'r>`, `text` a `T: FromText<'r>`, `bytes` a `T: From<&'r [u8]>`, `fold` the type that it adds to, `to_file` a `StoredFile`"
+    note = "of the request's content, `json` and `form` fill a `T: Deserialize<'r>`, `text` a `T: FromText<'r>`, `bytes` a `T: From<&'r [u8]>`, `fold` the type that it adds to, `to_file` a `StoredFile`; a timer fills `Elapsed`"
 )]
 pub trait Decode<'r, Q>: Sized {
     /// The value.

@@ -10,11 +10,11 @@ use bumpalo::collections::Vec as ArenaVec;
 use cutaway_scheduler::Nanos;
 
 pub use transaction::{InTransaction, MayGoOn, Transaction};
-pub use value::SqlValue;
+pub use value::{Bind, SqlValue};
 
 use super::ask::{Ask, Effect};
 use super::decode::{Changes, Decode, Many, One, OneOrNone};
-use super::record::{EffectRecord, Operation, SqlMode, SqlStatement};
+use super::record::{EffectRecord, Operation, SqlMode, SqlStatement, Wanted};
 use super::shape::{Optional, Shape};
 use super::sqlite::Sqlite;
 use super::{Kind, ResourceIndex, Settings};
@@ -240,6 +240,7 @@ pub struct Query<'r, Q, K = Reading> {
     sql: &'static str,
     rows_max: u32,
     expects_row: bool,
+    wanted: Option<Wanted<'r>>,
     params: ArenaVec<'r, SqlValue<'r>>,
     timeout: Option<Nanos>,
     result: PhantomData<(Q, K)>,
@@ -264,6 +265,18 @@ pub trait MayChange {}
 impl MayChange for Writing {}
 impl MayChange for InTransaction {}
 
+/// A statement that has to find a row, or may be said to.
+#[diagnostic::on_unimplemented(
+    message = "this statement never misses a row",
+    label = "behind a statement that may do without a row",
+    note = "`or_missing` stands behind `query_one` and statements that write, before `optional`"
+)]
+pub trait MayMiss {}
+
+impl MayMiss for Query<'_, One> {}
+impl<Q> MayMiss for Query<'_, Q, Writing> {}
+impl<Q> MayMiss for Query<'_, Q, InTransaction> {}
+
 impl<'r, Q, K> Query<'r, Q, K> {
     /// The value of the statement's next parameter: the first call binds `?1`. Text and bytes must
     /// live as long as the request.
@@ -280,8 +293,12 @@ impl<'r, Q, K> Query<'r, Q, K> {
     /// }
     /// # assert_eq!(cutaway::testing::get("/").put(Id, 7).run(ask).decision(), Ok(Decision::Need));
     /// ```
-    pub fn bind(mut self, value: impl Into<SqlValue<'r>>) -> Self {
-        self.params.push(value.into());
+    pub fn bind(mut self, value: impl Bind<'r>) -> Self {
+        if self.params.capacity() == 0 {
+            // What the first push would take, without the question how much that is.
+            self.params = ArenaVec::with_capacity_in(PARAMS_ROOM, self.params.bump());
+        }
+        self.params.push(value.into_value());
         self
     }
 
@@ -308,6 +325,46 @@ impl<'r, Q, K> Query<'r, Q, K> {
         K: MayChange,
     {
         self.expects_row = true;
+        self
+    }
+
+    /// Says what it is that the statement has to find: without it the request fails with a 404 that
+    /// names `what` and `key`, instead of the slot that would have stayed empty.
+    ///
+    /// Behind a statement that writes it is [`expecting_change`](Query::expecting_change) too. In a
+    /// transaction each statement may have its own.
+    ///
+    /// ```
+    /// use cutaway::prelude::*;
+    /// use cutaway::testing::{self, ScriptedAnswer};
+    ///
+    /// resource!(pub Blog: Sqlite);
+    /// slot!(pub Id: i64 = path "id");
+    /// slot!(pub Title<'r>: (&'r str,));
+    ///
+    /// fn load(cx: &mut Cx<Reads<Id>, Writes<Title>, Uses<Blog>>) -> Step {
+    ///     let id = *cx.get(Id);
+    ///     let title = cx.on(Blog).query_one("SELECT title FROM posts WHERE id = ?1").bind(id);
+    ///     cx.need(title.or_missing("post", id).into(Title))
+    /// }
+    ///
+    /// fn delete(cx: &mut Cx<Reads<Id>, Uses<Blog>>) -> Step {
+    ///     let id = *cx.get(Id);
+    ///     let delete = cx.on(Blog).exec("DELETE FROM posts WHERE id = ?1").bind(id);
+    ///     cx.need(delete.or_missing("post", id))
+    /// }
+    ///
+    /// let absent = || testing::get("/").param("id", "7").answer(ScriptedAnswer::none());
+    /// absent().run(load).assert_fails(NotFound, "post", "7");
+    /// absent().run(delete).assert_fails(NotFound, "post", "7");
+    /// ```
+    pub fn or_missing(mut self, what: &'static str, key: impl Into<SqlValue<'r>>) -> Self
+    where
+        Self: MayMiss,
+    {
+        let key = key.into();
+        self.expects_row = true;
+        self.wanted = Some(Wanted { what, key });
         self
     }
 
@@ -353,6 +410,7 @@ impl<'r, Q, K> Query<'r, Q, K> {
             sql: self.sql,
             rows_max: self.rows_max,
             expects_row: self.expects_row,
+            wanted: self.wanted,
             params: self.params,
             timeout: self.timeout,
             result: PhantomData,
@@ -368,26 +426,40 @@ impl<'r, Q, K> Query<'r, Q, K> {
             sql,
             rows_max,
             expects_row: false,
+            wanted: None,
             params: ArenaVec::new_in(bump),
             timeout: None,
             result: PhantomData,
         }
     }
 
-    /// The statements up to and with the one being built.
-    fn into_list(self) -> ArenaVec<'r, SqlStatement<'r>> {
-        let mut list = self.earlier;
-        if list.is_empty() {
-            // Most effects are one statement.
-            list.reserve_exact(1);
-        }
-        list.push(SqlStatement {
+    /// The earlier statements, and the one that was being built.
+    fn into_parts(self) -> (ArenaVec<'r, SqlStatement<'r>>, SqlStatement<'r>) {
+        let last = SqlStatement {
             sql: self.sql,
             params: self.params.into_bump_slice(),
             rows_max: self.rows_max,
             expects_row: self.expects_row,
-        });
+            wanted: self.wanted,
+        };
+        (self.earlier, last)
+    }
+
+    /// The statements up to and with the one being built.
+    fn into_list(self) -> ArenaVec<'r, SqlStatement<'r>> {
+        let (mut list, last) = self.into_parts();
+        list.push(last);
         list
+    }
+
+    fn into_statements(self) -> &'r [SqlStatement<'r>] {
+        let (mut list, last) = self.into_parts();
+        if list.is_empty() {
+            // Most effects are one statement, which needs no list that grows.
+            return list.bump().alloc([last]);
+        }
+        list.push(last);
+        list.into_bump_slice()
     }
 }
 
@@ -419,7 +491,7 @@ impl<'r, Q: Shape, K> Ask<'r> for Query<'r, Q, K> {
         let (resource, mode, timeout) = (self.resource, self.mode, self.timeout);
         let operation = Operation::Sqlite {
             mode,
-            statements: self.into_list().into_bump_slice(),
+            statements: self.into_statements(),
         };
         EffectRecord {
             timeout,
@@ -427,3 +499,6 @@ impl<'r, Q: Shape, K> Ask<'r> for Query<'r, Q, K> {
         }
     }
 }
+
+/// Room for so many values of a statement before their list grows.
+const PARAMS_ROOM: usize = 4;

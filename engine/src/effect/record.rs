@@ -3,11 +3,13 @@
 use cutaway_scheduler::Nanos;
 
 use super::body::Fold;
+use super::decode::Undecoded;
 use super::file::{NameRefused, StoredFile};
 use super::query::SqlValue;
 use super::row::ResultBuffer;
 use super::shape::Shape;
 use crate::ctx::{BodyFormat, Slot};
+use crate::step::Failure;
 
 /// An effect that a step asked for. Plain data; what it borrows lies in the request's arena.
 #[derive(Clone, Copy)]
@@ -42,10 +44,28 @@ impl<'r> EffectRecord<'r> {
     /// With what its shape and its slot say of it.
     pub(crate) fn shaped<Q: Shape, S: Slot>(self) -> EffectRecord<'r> {
         EffectRecord {
+            slot: S::NAME,
+            ..self.without_slot::<Q>()
+        }
+    }
+
+    /// With what its shape says of it.
+    pub(crate) fn without_slot<Q: Shape>(self) -> EffectRecord<'r> {
+        EffectRecord {
             is_required: !Q::IS_OPTIONAL,
             needs_row: Q::NEEDS_ROW,
-            slot: S::NAME,
             ..self
+        }
+    }
+
+    /// The failure of this one of its statements, which has not found the row it has to find.
+    #[cold]
+    pub(crate) fn missing_row(&self, statement: usize) -> Failure {
+        let wanted = self.statements().get(statement).and_then(|it| it.wanted);
+        match wanted {
+            Some(Wanted { what, key }) => Failure::missing(what, &key),
+            None if self.slot.is_empty() => Failure::missing("row", &""),
+            None => Undecoded::NoRow.into_failure(self.slot),
         }
     }
 
@@ -192,6 +212,17 @@ pub struct SqlStatement<'r> {
     pub rows_max: u32,
     /// Whether it is a failure that it neither changes nor gives a row.
     pub expects_row: bool,
+    /// What that row is to whoever asked; where nobody says, the slot's name does.
+    pub wanted: Option<Wanted<'r>>,
+}
+
+/// What a client is told that a missing row is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Wanted<'r> {
+    /// The kind of thing.
+    pub what: &'static str,
+    /// Which one.
+    pub key: SqlValue<'r>,
 }
 
 /// Which connection a statement needs.

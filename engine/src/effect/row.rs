@@ -472,6 +472,12 @@ impl Column<'_> {
 ///     }
 /// }
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be read from a column",
+    label = "a column of the slot's type is `{Self}`",
+    note = "integers, `bool`, `f64`, `&'r str`, `&'r [u8]` and an `Option` of these can; for another type, implement `FromColumn<'r>`",
+    note = "text is borrowed from the request: `slot!(pub Name<'r>: (i64, &'r str))`"
+)]
 pub trait FromColumn<'r>: Sized {
     /// The value.
     ///

@@ -13,6 +13,17 @@ pub trait Shape: 'static {
     const NEEDS_ROW: bool = false;
 }
 
+/// The shape of a result that nobody has to look at, so that its effect needs no slot.
+#[diagnostic::on_unimplemented(
+    message = "the rows of this effect would go nowhere",
+    label = "an effect without a slot",
+    note = "`.into(Slot)` says where they go; only `exec` may do without"
+)]
+pub trait Unread {}
+
+impl Unread for Changes {}
+impl<Q: Unread> Unread for Optional<Q> {}
+
 impl Shape for OneOrNone {}
 
 impl Shape for One {

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use super::said::Said;
 use crate::ctx::id::Identity;
 use crate::ctx::{Arena, Request};
 use crate::http::Status;
@@ -40,6 +41,7 @@ pub struct Problem<'a> {
     request: Option<&'a Request<'a>>,
     identity: &'a Identity,
     arena: &'a Arena,
+    said: Option<&'a Said>,
 }
 
 impl<'a> Problem<'a> {
@@ -54,7 +56,16 @@ impl<'a> Problem<'a> {
             request,
             identity,
             arena,
+            said: None,
         }
+    }
+
+    /// With what the step has said of it, if it has.
+    pub(super) fn with<'b>(self, said: Option<&'b Said>) -> Problem<'b>
+    where
+        'a: 'b,
+    {
+        Problem { said, ..self }
     }
 
     /// Why it failed. Only what [is public](Failure::is_public) is meant for the client.
@@ -119,6 +130,64 @@ impl<'a> Problem<'a> {
         self.request
     }
 
+    /// What a step has said with [`Cx::problem`](crate::Cx::problem); none for every other failure, of
+    /// which [`failure`](Problem::failure) says `what` and `key`. It is meant for the client.
+    ///
+    /// ```
+    /// use std::io::{self, Write};
+    ///
+    /// use cutaway::prelude::*;
+    /// use cutaway::response::Problem;
+    ///
+    /// fn plain(failed: &Problem<'_>, out: &mut Vec<u8>) -> io::Result<&'static str> {
+    ///     write!(out, "{}: {}", failed.status().reason(), failed.detail().unwrap_or_default())?;
+    ///     Ok("text/plain; charset=utf-8")
+    /// }
+    ///
+    /// fn book(cx: &mut Cx) -> Step {
+    ///     cx.problem(Conflict, "All seats of the evening are taken.", &())
+    /// }
+    ///
+    /// let routes = Routes::new().renderer(plain).post("/seats", chain(book)).build()?;
+    /// let response = cutaway::testing::App::new(routes).post("/seats").send();
+    /// assert_eq!(response.text(), "Conflict: All seats of the evening are taken.");
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
+    pub fn detail(&self) -> Option<&'a str> {
+        self.said.map(Said::detail)
+    }
+
+    /// The members that a step has given it with [`Cx::problem`](crate::Cx::problem): a JSON object as
+    /// text.
+    ///
+    /// ```
+    /// use std::io;
+    ///
+    /// use cutaway::prelude::*;
+    /// use cutaway::response::Problem;
+    ///
+    /// /// The members are all that clients of this service look at.
+    /// fn bare(failed: &Problem<'_>, out: &mut Vec<u8>) -> io::Result<&'static str> {
+    ///     out.extend_from_slice(failed.members().unwrap_or("{}").as_bytes());
+    ///     Ok("application/json")
+    /// }
+    ///
+    /// fn book(cx: &mut Cx) -> Step {
+    ///     #[derive(serde::Serialize)]
+    ///     struct Taken { seats: [u32; 2] }
+    ///     cx.problem(Conflict, "two seats are taken", &Taken { seats: [7, 8] })
+    /// }
+    ///
+    /// let routes = Routes::new().renderer(bare).post("/seats", chain(book)).build()?;
+    /// let response = cutaway::testing::App::new(routes).post("/seats").send();
+    /// assert_eq!(response.text(), r#"{"seats":[7,8]}"#);
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
+    pub fn members(&self) -> Option<&'a str> {
+        let text = self.said?.members_text();
+        (!text.is_empty()).then_some(text)
+    }
+
     /// The request's id, as [`Cx::request_id`](crate::Cx::request_id) gives it.
     ///
     /// ```
@@ -160,7 +229,8 @@ impl<'a> Problem<'a> {
     }
 }
 
-/// Renders `{"type":"about:blank","title":…,"status":…,"detail":…,"request_id":…}`.
+/// Renders `{"type":"about:blank","title":…,"status":…,"detail":…,"request_id":…}`, and behind these
+/// the members that a step has given it with [`Cx::problem`](crate::Cx::problem).
 ///
 /// The detail is missing where the failure's words are not meant for clients, the id where no step
 /// has asked for it.
@@ -191,13 +261,19 @@ impl<'a> Problem<'a> {
 pub fn problem(problem: &Problem<'_>, out: &mut Vec<u8>) -> io::Result<&'static str> {
     use io::Write as _;
     let (failure, status) = (problem.failure(), problem.status());
-    write!(
-        out,
-        r#"{{"type":"about:blank","title":"{}","status":{}"#,
-        status.reason(),
-        status.code()
-    )?;
-    if failure.is_public() {
+    let own_names = problem.said.map(Said::own_names).unwrap_or_default();
+    out.push(b'{');
+    if !own_names.has_type {
+        out.extend_from_slice(br#""type":"about:blank","#);
+    }
+    if !own_names.has_title {
+        write!(out, r#""title":"{}","#, status.reason())?;
+    }
+    write!(out, r#""status":{}"#, status.code())?;
+    if let Some(detail) = problem.detail() {
+        out.extend_from_slice(br#","detail":"#);
+        serde_json::to_writer(&mut *out, detail)?;
+    } else if failure.is_public() {
         out.extend_from_slice(br#","detail":"#);
         let (what, key) = (failure.what(), failure.key());
         let space = if key.is_empty() { "" } else { " " };
@@ -207,7 +283,14 @@ pub fn problem(problem: &Problem<'_>, out: &mut Vec<u8>) -> io::Result<&'static 
         out.extend_from_slice(br#","request_id":"#);
         serde_json::to_writer(&mut *out, problem.request_id())?;
     }
-    out.push(b'}');
+    match problem.members().unwrap_or("{}") {
+        "{}" => out.push(b'}'),
+        members => {
+            out.push(b',');
+            // Its own brace closes the whole.
+            out.extend_from_slice(&members.as_bytes()[1..]);
+        }
+    }
     Ok(PROBLEM_JSON.as_str())
 }
 

@@ -1,6 +1,7 @@
 //! The flags that a service gets from its routes.
 
 use std::ffi::OsStr;
+use std::fmt;
 use std::io::{self, Write};
 
 use super::BuiltRoutes;
@@ -11,6 +12,10 @@ impl BuiltRoutes {
     ///
     /// - `--print-routes` prints the [`listing`](BuiltRoutes::listing);
     /// - `--print-routes=dot` and `--print-routes=mermaid` print a graph of the same.
+    ///
+    /// # Errors
+    /// The flag asks for what there is not. Returned from `main`, it is printed and the process ends
+    /// with the status 1.
     ///
     /// Hand it [`args_os`](std::env::args_os): `args` panics where an argument is not UTF-8, as a path may
     /// be.
@@ -25,31 +30,31 @@ impl BuiltRoutes {
     /// fn main() -> Result<(), Box<dyn std::error::Error>> {
     ///     let routes = Routes::new().get("/hello", chain(hello)).build()?;
     ///     # let asked = ["hello", "--print-routes"];
-    ///     if routes.answer_flags(std::env::args_os()) {
+    ///     if routes.answer_flags(std::env::args_os())? {
     ///         return Ok(());
     ///     }
-    ///     # assert!(routes.answer_flags(asked));
+    ///     # assert!(routes.answer_flags(asked)?);
     ///     # return Ok(());
     ///     Ok(Engine::new(routes).run()?)
     /// }
     /// ```
-    pub fn answer_flags(&self, arguments: impl IntoIterator<Item: AsRef<OsStr>>) -> bool {
-        let Some(answer) = self.answer(arguments) else {
-            return false;
+    pub fn answer_flags(
+        &self,
+        arguments: impl IntoIterator<Item: AsRef<OsStr>>,
+    ) -> Result<bool, FlagRefused> {
+        let Some(text) = self.answer(arguments).transpose()? else {
+            return Ok(false);
         };
         // Whoever reads may have enough after the first lines, as `head` does: that is no fault.
-        let _ = match answer {
-            Ok(text) => io::stdout().write_all(text.as_bytes()),
-            Err(text) => io::stderr().write_all(text.as_bytes()),
-        };
-        true
+        let _ = io::stdout().write_all(text.as_bytes());
+        Ok(true)
     }
 
-    /// What is printed, and where: an error goes to standard error. None where nothing was asked.
+    /// What is printed; none where nothing was asked.
     fn answer(
         &self,
         arguments: impl IntoIterator<Item: AsRef<OsStr>>,
-    ) -> Option<Result<String, String>> {
+    ) -> Option<Result<String, FlagRefused>> {
         let formats = arguments.into_iter().filter_map(|argument| {
             let rest = argument.as_ref().to_str()?.strip_prefix(FLAG)?;
             match rest.strip_prefix('=') {
@@ -62,10 +67,24 @@ impl BuiltRoutes {
             "text" => Ok(self.listing().to_string()),
             "dot" => Ok(self.dot().to_string()),
             "mermaid" => Ok(self.mermaid().to_string()),
-            other => Err(format!(
-                "{FLAG}={other}: there are `text`, `dot` and `mermaid`\n"
-            )),
+            other => Err(FlagRefused {
+                format: other.to_owned(),
+            }),
         })
+    }
+}
+
+/// A `--print-routes` that asks for what there is not.
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{FLAG}={format}: there are `text`, `dot` and `mermaid`")]
+pub struct FlagRefused {
+    format: String,
+}
+
+/// As the sentence, for `main` prints it so.
+impl fmt::Debug for FlagRefused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 
@@ -104,9 +123,10 @@ mod tests {
                 .answer([path, OsStr::new("--print-routes")])
                 .is_some()
         );
+        let refused = routes.answer_flags(["service", "--print-routes=svg"]);
         assert_eq!(
-            answer(&["service", "--print-routes=svg"]).unwrap(),
-            Err("--print-routes=svg: there are `text`, `dot` and `mermaid`\n".to_owned())
+            format!("{:?}", refused.unwrap_err()),
+            "--print-routes=svg: there are `text`, `dot` and `mermaid`"
         );
     }
 }

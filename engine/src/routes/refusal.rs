@@ -62,6 +62,15 @@ impl fmt::Display for RoutesRefused {
 impl std::error::Error for RoutesRefused {}
 
 /// One thing that is wrong with a set-up.
+///
+/// ```
+/// use cutaway::RoutesRefusal;
+/// use cutaway::prelude::*;
+///
+/// let refused = Routes::new().mount("api/", Routes::new()).build().err().unwrap();
+/// let prefix = "api/".to_owned();
+/// assert_eq!(refused.refusals(), [RoutesRefusal::PrefixMalformed { prefix }]);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RoutesRefusal {
     /// A route's steps do not fit together.

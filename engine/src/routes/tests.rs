@@ -457,3 +457,46 @@ fn what_becomes_of_the_content_follows_from_the_types() {
          \n  /two: slot `Json` is the body as json, slot `Form` as form"
     );
 }
+
+#[test]
+fn the_nearest_word_says_class_and_deadline() {
+    fn hello(cx: &mut Cx) -> Step {
+        cx.text("hello")
+    }
+    let hello = || chain(hello);
+    let inner = Routes::new()
+        .get("/silent", hello())
+        .deadline(3.secs())
+        .get("/routes", hello())
+        .get("/chain", hello().deadline(4.secs()))
+        .get("/class", hello().class(Interactive));
+    let routes = Routes::new()
+        .get("/before", hello())
+        .class(Batch)
+        .no_deadline()
+        .get("/after", hello())
+        .mount("/in", inner)
+        .fallback(hello())
+        .build()
+        .unwrap();
+    let listing = routes.listing().to_string();
+    let terms: Vec<&str> = listing
+        .lines()
+        .filter_map(|line| line.trim_start().strip_prefix("class "))
+        .map(|line| line.trim_end_matches(", body not read"))
+        .collect();
+    assert_eq!(
+        terms,
+        [
+            "standard, deadline 100 ms",
+            "batch, no deadline",
+            "batch, no deadline",
+            "batch, deadline 3 s",
+            "batch, deadline 4 s",
+            "interactive, deadline 3 s",
+            // The fallback is a chain of the program's own, a 405 is not.
+            "batch, no deadline",
+            "standard, deadline 100 ms",
+        ]
+    );
+}

@@ -10,6 +10,27 @@ use crate::ctx::SlotMeta;
 use crate::step::{Contract, Declared, Route};
 
 /// A slot that a step declares in vain.
+///
+/// ```
+/// use cutaway::prelude::*;
+/// use cutaway::step::Declared;
+///
+/// slot!(pub Name: String);
+///
+/// fn name(cx: &mut Cx<Writes<Name>>) {
+///     cx.put(Name, "ann".to_owned());
+/// }
+///
+/// fn hello(cx: &mut Cx) -> Step {
+///     cx.text("Hello, World!")
+/// }
+///
+/// let routes = Routes::new().get("/hello", chain(name).then(hello)).build()?;
+/// let vain = &routes.unread_slots()[0];
+/// assert_eq!((vain.route.as_str(), vain.slot), ("GET /hello", "Name"));
+/// assert_eq!(vain.declared, Declared::ToWrite);
+/// # Ok::<(), cutaway::RoutesRefused>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VainSlot {
     /// The step's route, as a listing calls it: `GET /posts/{id}`.

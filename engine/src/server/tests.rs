@@ -72,6 +72,7 @@ fn the_death_of_a_worker_ends_the_wait() {
         params: &[],
         rows_max: 1,
         expects_row: false,
+        wanted: None,
     };
     let effects = effects[0][0].database();
     let started = effects.try_start(request, SqlMode::Read, &[statement], never, Nanos::ZERO);

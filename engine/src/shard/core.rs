@@ -24,7 +24,7 @@ use crate::http::date::{ImfFixdate, imf_fixdate};
 use crate::http::{FieldSpan, Method, Version};
 use crate::limits::Limits;
 use crate::routes::BuiltRoutes;
-use crate::step::Route;
+use crate::step::{Failure, Route};
 use crate::timeline::Recorder;
 
 /// What a timer of the shard is for.
@@ -125,6 +125,7 @@ impl<B: Backend> Core<B> {
         recorder: Recorder,
         ids: IdSource,
     ) -> Core<B> {
+        Failure::lay_in();
         let reading = clock.now();
         let fields = Vec::with_capacity(limits.fields_max);
         let body_bytes_max = limits.body_bytes_max;

@@ -9,8 +9,8 @@ use super::performer::Performer;
 use super::request::{Phase, Request};
 use super::store::Store;
 use super::underway::{Given, TimerOf};
-use crate::effect::sqlite::SqlFinished;
-use crate::effect::{EffectRecord, EffectResult, Operation, ResultBuffer, Undecoded};
+use crate::effect::sqlite::{SqlError, SqlFinished};
+use crate::effect::{EffectRecord, EffectResult, Operation, ResultBuffer};
 use crate::step::{Fail, Failure, NeedRecord};
 use crate::timeline::MarkKind;
 
@@ -27,8 +27,7 @@ impl<B: Backend> Core<B> {
         request.needs_count += 1;
         let needs_max = self.limits.needs_per_request_max;
         if request.needs_count > needs_max {
-            let words = format_args!("asked for effects more than {needs_max} times");
-            let failure = Failure::contract(request.step_name(&self.routes), words);
+            let failure = Failure::needs_too_often(request.step_name(&self.routes), needs_max);
             return self.answer_failure(ticket, MarkKind::Failed, failure);
         }
         let until = match need.effects {
@@ -207,7 +206,7 @@ impl<B: Backend> Core<B> {
                     Err(failure)
                 }
             },
-            Err(error) => Err(error.failure(slot_of(request, place))),
+            Err(error) => Err(failure_of(request, place, &error)),
         };
         self.complete(ticket, place, outcome);
     }
@@ -232,7 +231,7 @@ impl<B: Backend> Core<B> {
             let failure = if awaits_client {
                 too_slow()
             } else {
-                out_of_time()
+                request.late_effect(request.underway.awaited_place())
             };
             self.answer_failure(ticket, MarkKind::Expired, failure);
         }
@@ -261,29 +260,30 @@ impl<B: Backend> Core<B> {
             }
             Some(TimerOf::Content) => {
                 request.timeline.stamp(MarkKind::LetGo, now, which, 0);
-                let connection = request.connection;
+                let (connection, too_late) = (request.connection, request.late_effect(place));
                 self.give_up_content(connection);
-                Err(too_slow())
+                Err(too_late)
             }
             Some(TimerOf::Store(store)) => {
                 request.timeline.stamp(MarkKind::LetGo, now, which, 0);
                 let ticket_of_connection = request.connection;
                 let connection = self.connections.get_mut(ticket_of_connection);
                 let awaits_client = connection.is_some_and(|it| it.awaits_content_of(ticket));
+                let too_late = if awaits_client {
+                    too_slow()
+                } else {
+                    request.late_effect(place)
+                };
                 (self.effects[store.resource].directory()).abandon(store.upload);
                 self.give_up_content(ticket_of_connection);
                 self.stats.let_go_count += 1;
-                Err(if awaits_client {
-                    too_slow()
-                } else {
-                    out_of_time()
-                })
+                Err(too_late)
             }
             Some(TimerOf::Job { resource, job }) => {
                 request.timeline.stamp(MarkKind::LetGo, now, which, 0);
                 self.effects[resource].database().cancel(job);
                 self.stats.let_go_count += 1;
-                Err(out_of_time())
+                Err(request.late_effect(place))
             }
         };
         self.complete(ticket, place, outcome);
@@ -306,8 +306,16 @@ impl<B: Backend> Core<B> {
             Err(failure) => underway.fail(place, failure),
         };
         if self.begin_effects(ticket, verdict) != Verdict::Wait {
+            self.note_end_of_wait(ticket, place);
             self.let_go(ticket, Phase::Resuming);
             self.make_ready(ticket);
+        }
+    }
+
+    /// A request need not wait any longer, now that the effect at this place has ended.
+    fn note_end_of_wait(&mut self, ticket: Ticket, place: usize) {
+        if let Some(request) = self.requests.get_mut(ticket) {
+            request.awaited = Some((place, self.reading));
         }
     }
 
@@ -371,15 +379,12 @@ fn missing_row(request: &Request, place: usize, buffer: &ResultBuffer) -> Option
     let need = request.context.need()?;
     let effect = need.effects.get(place)?;
     let is_missing = effect.needs_row && buffer.is_empty();
-    is_missing.then(|| Undecoded::NoRow.into_failure(effect.slot))
+    is_missing.then(|| effect.missing_row(0))
 }
 
-/// The slot that an effect fills.
-fn slot_of(request: &Request, place: usize) -> &'static str {
+/// What an error of an effect's statements means for the request.
+#[cold]
+fn failure_of(request: &Request, place: usize, error: &SqlError) -> Failure {
     let effect = (request.context.need()).and_then(|need| need.effects.get(place));
-    effect.map_or("", |effect| effect.slot)
-}
-
-fn out_of_time() -> Failure {
-    Failure::new(Fail::Timeout, "effect", "")
+    error.failure(effect.expect("a request waits for the effects of its need"))
 }

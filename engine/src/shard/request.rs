@@ -3,13 +3,14 @@
 use cutaway_reactor::Ticket;
 use cutaway_scheduler::{ClassId, Nanos};
 
+use super::inflow::too_slow;
 use super::underway::Underway;
 use super::upload::Arrival;
 use crate::ctx::{Context, ExitKind, IdSource};
-use crate::effect::ResultBuffer;
+use crate::effect::{Operation, ResultBuffer};
 use crate::http::{Head, Method, Version};
 use crate::routes::BuiltRoutes;
-use crate::step::Route;
+use crate::step::{Fail, Failure, Route};
 use crate::timeline::{Exchange, MarkKind, Story, Timeline, Why};
 
 /// Where a request stands between its transitions.
@@ -26,18 +27,28 @@ pub(super) enum Phase {
     Answered,
 }
 
+/// What a late request waited for when its deadline passed, as its failure.
+pub(super) enum Late {
+    /// For its turn.
+    Queued(Failure),
+    /// For an effect. What it waited for its turn then does not count.
+    Parked(Failure),
+}
+
 /// A request's slot: reused, so that a warm shard allocates nothing for a request.
 pub(super) struct Request {
     pub context: Context,
     pub timeline: Timeline,
     pub connection: Ticket,
     pub phase: Phase,
-    /// Index of its route; none where no route was found.
+    /// Index of its route; none where it could not be read.
     pub route: Option<u16>,
     /// What it waits for, or has waited for last.
     pub underway: Underway,
     /// How many times it has asked for effects.
     pub needs_count: usize,
+    /// The place of the effect that ended its latest wait, and when.
+    pub awaited: Option<(usize, Nanos)>,
     /// Whether an effect has taken its content.
     pub has_taken_content: bool,
     /// The resources that its result buffers go back to, in the order in which they came.
@@ -67,6 +78,7 @@ impl Request {
             route: None,
             underway: Underway::new(),
             needs_count: 0,
+            awaited: None,
             has_taken_content: false,
             lenders: Vec::with_capacity(LENDERS_KEPT),
             class: ClassId::STANDARD,
@@ -127,6 +139,7 @@ impl Request {
         self.connection = connection;
         self.phase = Phase::Ready;
         self.needs_count = 0;
+        self.awaited = None;
         self.has_taken_content = false;
         self.route = None;
         self.class = ClassId::STANDARD;
@@ -161,6 +174,28 @@ impl Request {
                 recycle(resource, buffer);
             }
         });
+    }
+
+    /// Why it is late when its turn comes: what it waited for when its deadline passed.
+    #[cold]
+    pub fn lateness(&self) -> Late {
+        match self.awaited {
+            Some((place, at)) if at >= self.deadline => Late::Parked(self.late_effect(place)),
+            _ => Late::Queued(Failure::new(Fail::Timeout, "queue", "too long")),
+        }
+    }
+
+    /// The failure of a request whose deadline has passed while it waits for this effect.
+    #[cold]
+    pub fn late_effect(&self, place: usize) -> Failure {
+        let need = self.context.need();
+        match need.and_then(|need| need.effects.get(place)) {
+            Some(effect) if matches!(effect.operation, Operation::Body { .. }) => too_slow(),
+            effect => {
+                let slot = effect.map_or("", |effect| effect.slot);
+                Failure::new(Fail::Timeout, "effect", slot)
+            }
+        }
     }
 
     /// The name of the step that it is at.

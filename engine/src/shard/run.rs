@@ -6,7 +6,7 @@ use cutaway_reactor::{Backend, Ticket};
 use cutaway_scheduler::{Clock, Nanos, Popped};
 
 use super::core::Core;
-use super::request::Phase;
+use super::request::{Late, Phase};
 use crate::step::{Fail, Failure, Go, Outcome, StepEnd, StepObserver};
 use crate::timeline::{MarkKind, Timeline};
 
@@ -69,8 +69,16 @@ impl<B: Backend> Core<B> {
             .timeline
             .stamp(MarkKind::Dequeued, self.reading, 0, 0);
         if popped.expired {
-            self.stats.expired_count += 1;
-            let failure = Failure::new(Fail::Timeout, "queue", "");
+            let failure = match request.lateness() {
+                Late::Queued(failure) => {
+                    self.stats.expired_count += 1;
+                    failure
+                }
+                Late::Parked(failure) => {
+                    self.stats.timed_out_count += 1;
+                    failure
+                }
+            };
             return self.answer_failure(ticket, MarkKind::Expired, failure);
         }
         let routes = Rc::clone(&self.routes);

@@ -30,11 +30,11 @@ pub struct ShardStats {
     pub refused_queue_count: u64,
     /// Requests refused because their effect's worker had no room (503).
     pub refused_effect_count: u64,
-    /// Requests whose deadline had passed when their turn to run came (504).
+    /// Requests whose deadline passed while they waited for their turn to run (504).
     pub expired_count: u64,
     /// Requests whose deadline passed while a step ran (504).
     pub missed_count: u64,
-    /// Requests whose deadline passed while they were parked (504).
+    /// Requests whose deadline passed while they were parked (504, or 408 where it was for content).
     pub timed_out_count: u64,
     /// Requests cancelled because their connection broke.
     pub cancelled_count: u64,

@@ -156,6 +156,13 @@ impl Underway {
         self.effects.iter().position(is_it)
     }
 
+    /// The place of an effect that is waited for: that which takes the content, before others; for it
+    /// is the client that has it in hand.
+    pub fn awaited_place(&self) -> usize {
+        let first = || self.effects.iter().position(|effect| !effect.has_ended());
+        self.reading_place().or_else(first).unwrap_or_default()
+    }
+
     /// The next effect was refused.
     pub fn is_refused(&mut self, failure: Failure) -> Verdict {
         let place = self.begun_count;

@@ -1,5 +1,6 @@
 //! Chains: steps in an order that the compiler has checked.
 
+use std::borrow::Borrow;
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use super::decision::{IntoStep, Step};
 use crate::ctx::list::{
     AvailableIn, Clauses, Concat, Follows, Joined, ListOf, Nil, OnceIn, ResourceList, Set, SlotList,
 };
-use crate::ctx::{Access, Cx, Frame, PlanBuilder, SlotMeta};
+use crate::ctx::{Access, Cx, Frame, PlanBuilder, Reach, SlotMeta};
 use crate::effect::ResourceMeta;
 
 /// Steps in order, and what is known of them from their types alone.
@@ -79,10 +80,24 @@ type Lists<Given, Available, Own> = PhantomData<fn() -> (Given, Available, Own)>
 /// What a chain says about its requests besides its steps.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Settings {
-    pub(crate) class: ClassId,
+    pub(crate) class: Option<ClassId>,
     pub(crate) deadline: Deadline,
     pub(crate) slow_after: Option<Nanos>,
     pub(crate) body_bytes_max: Option<u64>,
+}
+
+impl Settings {
+    /// With the class and the deadline of the routes around it, where it has said none itself.
+    pub(crate) fn within(self, around: &Settings) -> Settings {
+        Settings {
+            class: self.class.or(around.class),
+            deadline: match self.deadline {
+                Deadline::OfClass => around.deadline,
+                said => said,
+            },
+            ..self
+        }
+    }
 }
 
 /// How long a request of a route may take.
@@ -341,7 +356,8 @@ impl<Given, Available, Own> Chain<Given, Available, Own> {
         each_once(resources.map(|resource| resource.name).collect())
     }
 
-    /// The traffic class of its requests; [`STANDARD`](ClassId::STANDARD) unless it is said.
+    /// The traffic class of its requests. Unless it is said, [its routes](crate::Routes::class) say it;
+    /// else it is [`STANDARD`](ClassId::STANDARD).
     ///
     /// ```
     /// # use cutaway::prelude::*;
@@ -351,11 +367,12 @@ impl<Given, Available, Own> Chain<Given, Available, Own> {
     /// # Ok::<(), cutaway::RoutesRefused>(())
     /// ```
     pub fn class(mut self, class: ClassId) -> Self {
-        self.settings.class = class;
+        self.settings.class = Some(class);
         self
     }
 
-    /// How long a request may take; its class says so unless it is said here.
+    /// How long a request may take. Unless it is said, [its routes](crate::Routes::deadline) say it; else
+    /// its class does.
     ///
     /// ```
     /// # use cutaway::prelude::*;
@@ -454,7 +471,7 @@ impl Entry {
         (A, B, C): Clauses,
     {
         let mut entry = Entry {
-            step: Arc::new(Erased::<F, (A, B, C), R>::new(step)),
+            step: Arc::new(Erased::<F, (A, B, C), R>(Arc::new(step), PhantomData)),
             name: std::any::type_name::<F>(),
             reads: Vec::new(),
             writes: Vec::new(),
@@ -472,46 +489,68 @@ impl Entry {
     }
 }
 
-/// A step, or a continuation, that opens its own window on the frame.
-pub(crate) trait Run {
-    /// Runs it.
-    fn call(&self, frame: &Frame, access: &Access<'_>) -> Step;
+/// A step whose type is forgotten and that has no place yet.
+pub(crate) trait ErasedStep: Send + Sync {
+    /// The step with its access in a plan.
+    fn place(&self, plan: &mut PlanBuilder, resources: Box<[u16]>) -> Box<dyn Run + Send + Sync>;
 }
 
-/// A step that has a place in plans and is shared by shards.
-pub(crate) trait ErasedStep: Run + Send + Sync {
-    /// Its access in a plan.
-    fn access(&self, plan: &mut PlanBuilder, resources: Box<[u16]>) -> Access<'static>;
-}
+struct Erased<F, C, R>(Arc<F>, PhantomData<fn() -> (C, R)>);
 
-/// A function with the clauses `C`, whose type is forgotten behind [`Run`].
-pub(super) struct Erased<F, C, R>(F, PhantomData<fn() -> (C, R)>);
-
-impl<F, C, R> Erased<F, C, R> {
-    pub(super) fn new(function: F) -> Erased<F, C, R> {
-        Erased(function, PhantomData)
+impl<F, A, B, C, R> ErasedStep for Erased<F, (A, B, C), R>
+where
+    F: for<'a, 'r> Fn(&'a mut Cx<'r, A, B, C>) -> R + Send + Sync + 'static,
+    R: IntoStep + 'static,
+    (A, B, C): Clauses,
+{
+    fn place(&self, plan: &mut PlanBuilder, resources: Box<[u16]>) -> Box<dyn Run + Send + Sync> {
+        let access = plan.access::<(A, B, C)>(resources);
+        Box::new(Placed::<_, F, _, R>::new(Arc::clone(&self.0), access))
     }
 }
 
-impl<F, A, B, C, R> Run for Erased<F, (A, B, C), R>
+/// A step, or a continuation, in a plan: it opens its own window on the frame.
+pub(crate) trait Run {
+    /// Runs it.
+    fn call(&self, frame: &Frame) -> Step;
+
+    /// What it may reach there.
+    fn reach(&self) -> &Reach<'_>;
+}
+
+/// The function `F` with its access, whose types are forgotten behind [`Run`]; `P` holds it.
+pub(super) struct Placed<'r, P, F, C, R> {
+    function: P,
+    access: Access<'r, C>,
+    types: PhantomData<fn() -> (F, R)>,
+}
+
+impl<'r, P, F, C, R> Placed<'r, P, F, C, R> {
+    pub(super) fn new(function: P, access: Access<'r, C>) -> Placed<'r, P, F, C, R> {
+        Placed {
+            function,
+            access,
+            types: PhantomData,
+        }
+    }
+}
+
+impl<P, F, A, B, C, R> Run for Placed<'_, P, F, (A, B, C), R>
 where
+    P: Borrow<F>,
     F: for<'a, 'r> Fn(&'a mut Cx<'r, A, B, C>) -> R,
     R: IntoStep,
     (A, B, C): Clauses,
 {
     #[inline]
-    fn call(&self, frame: &Frame, access: &Access<'_>) -> Step {
-        frame.enter::<(A, B, C), Step>(access, |window| (self.0)(&mut Cx::new(window)).into_step())
+    fn call(&self, frame: &Frame) -> Step {
+        let function = self.function.borrow();
+        frame.enter(&self.access, |window| {
+            function(&mut Cx::new(window)).into_step()
+        })
     }
-}
 
-impl<F, A, B, C, R> ErasedStep for Erased<F, (A, B, C), R>
-where
-    F: for<'a, 'r> Fn(&'a mut Cx<'r, A, B, C>) -> R + Send + Sync,
-    R: IntoStep,
-    (A, B, C): Clauses,
-{
-    fn access(&self, plan: &mut PlanBuilder, resources: Box<[u16]>) -> Access<'static> {
-        plan.access::<(A, B, C)>(resources)
+    fn reach(&self) -> &Reach<'_> {
+        self.access.reach()
     }
 }

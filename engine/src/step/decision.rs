@@ -1,16 +1,33 @@
 //! What a step decides.
 
-use std::error::Error;
-use std::fmt::{self, Write};
-
+use super::failure::Failure;
 use crate::http::Status;
 
 /// What a step returns. It has no lifetime, so `?` works in every step.
 pub type Step = Result<Decision, Failure>;
 
 /// What happens after a step that did not fail.
+///
+/// ```
+/// use cutaway::prelude::*;
+/// use cutaway::testing;
+///
+/// fn pass(_: &mut Cx) -> Decision {
+///     Decision::Continue
+/// }
+///
+/// fn hello(cx: &mut Cx) -> Step {
+///     cx.text("Hello, World!")
+/// }
+///
+/// assert_eq!(testing::get("/").run(pass).decision(), Ok(Decision::Continue));
+/// assert_eq!(testing::get("/").run(hello).decision(), Ok(Decision::Done));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
+// As wide as a `Failure`, so that a `Step` is two words of one kind, which is what returns in
+// registers; a byte beside a pointer goes through memory.
+#[repr(usize)]
 pub enum Decision {
     /// The next step runs at once.
     Continue,
@@ -32,7 +49,8 @@ pub const Done: Step = Ok(Decision::Done);
 #[diagnostic::on_unimplemented(
     message = "a step cannot return `{Self}`",
     label = "returns `{Self}`",
-    note = "a step returns `Step`, `Decision` or `()`"
+    note = "a step returns `Step`, `Decision` or `()`; in one that returns `Step`, `?` makes a failure of any error",
+    note = "a step never waits by itself, so it is no `async fn`: it asks for effects with `cx.need(..)`"
 )]
 pub trait IntoStep {
     /// As a step's result.
@@ -119,6 +137,17 @@ impl<T, E> OrFail<T> for Result<T, E> {
 }
 
 /// Kinds of failure; each is one status.
+///
+/// ```
+/// use cutaway::prelude::*;
+/// use cutaway::testing;
+///
+/// fn archive(_: &mut Cx) -> Step {
+///     fail(Gone, "post", "7")
+/// }
+///
+/// testing::get("/").run(archive).assert_fails(Gone, "post", "7");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Fail {
     /// 400
@@ -205,257 +234,12 @@ impl Fail {
     }
 }
 
-/// Why a request failed. Carries no lifetime and no heap memory: the key is copied and cut at
-/// 61 bytes.
-///
-/// It does not implement `Error`, so that every type that does becomes one by `?`: a 500 whose
-/// message goes to the trace and not to the client.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Failure {
-    what: &'static str,
-    kind: Fail,
-    cause: Cause,
-    key: Key,
-}
-
-/// Where a failure came from. It decides whether a client may read its words.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Cause {
-    /// A step decided it, in words meant for the client.
-    Step,
-    /// An error that a step or an effect ran into: the words are for the trace.
-    Error,
-    /// Something of the program's panicked: `what` is the name of the step, of the slot whose value
-    /// was dropped, of the callback, or `renderer`; the key is the message. Both are for the trace.
-    Panic,
-    /// A step broke its contract: `what` is its name, the key the slot. A mistake of the program
-    /// that every request meets, so it is shown wherever it happens.
-    Contract,
-}
-
-impl Failure {
-    /// A failure that a step decided: `key` says which `what` it was about.
-    ///
-    /// ```
-    /// use cutaway::Failure;
-    /// use cutaway::prelude::*;
-    ///
-    /// let failure = Failure::new(NotFound, "post", "7");
-    /// assert_eq!(failure.to_string(), "NotFound: post 7");
-    /// ```
-    #[cold]
-    pub fn new(kind: Fail, what: &'static str, key: &str) -> Failure {
-        Failure::of(Cause::Step, kind, what, Key::copied(key))
-    }
-
-    /// A 500 for an error in `what`.
-    #[cold]
-    pub(crate) fn error(what: &'static str, error: &dyn fmt::Display) -> Failure {
-        Failure::of(Cause::Error, Fail::Internal, what, Key::formatted(error))
-    }
-
-    /// A 500 for a step that takes the content which was taken before.
-    #[cold]
-    pub(crate) fn content_twice(step: &'static str) -> Failure {
-        Failure::contract(step, format_args!("took the content a second time"))
-    }
-
-    /// A 500 for a broken contract.
-    #[cold]
-    pub(crate) fn contract(step: &'static str, words: fmt::Arguments<'_>) -> Failure {
-        Failure::of(
-            Cause::Contract,
-            Fail::Internal,
-            step,
-            Key::formatted(&words),
-        )
-    }
-
-    /// A 500 for a panic.
-    pub(super) fn panic(what: &'static str, message: &str) -> Failure {
-        Failure::of(Cause::Panic, Fail::Internal, what, Key::copied(message))
-    }
-
-    fn of(cause: Cause, kind: Fail, what: &'static str, key: Key) -> Failure {
-        Failure {
-            what,
-            kind,
-            cause,
-            key,
-        }
-    }
-
-    /// Its kind.
-    ///
-    /// ```
-    /// use cutaway::Failure;
-    /// use cutaway::prelude::*;
-    ///
-    /// let failure = Failure::new(NotFound, "post", "7");
-    /// assert_eq!(failure.kind().status(), Status::NOT_FOUND);
-    /// ```
-    pub fn kind(&self) -> Fail {
-        self.kind
-    }
-
-    /// What it is about: a word of the program's own, a step's name, or an error's type.
-    ///
-    /// ```
-    /// use cutaway::Failure;
-    /// use cutaway::prelude::*;
-    ///
-    /// let failure = Failure::new(NotFound, "post", "7");
-    /// assert_eq!(failure.what(), "post");
-    /// ```
-    pub fn what(&self) -> &'static str {
-        self.what
-    }
-
-    /// Which one of those, or a message.
-    ///
-    /// ```
-    /// use cutaway::Failure;
-    /// use cutaway::prelude::*;
-    ///
-    /// let failure = Failure::new(NotFound, "post", "7");
-    /// assert_eq!(failure.key(), "7");
-    /// ```
-    pub fn key(&self) -> &str {
-        self.key.as_str()
-    }
-
-    /// Where it came from.
-    ///
-    /// ```
-    /// use cutaway::Failure;
-    /// use cutaway::prelude::*;
-    ///
-    /// let failure = Failure::new(NotFound, "post", "7");
-    /// assert_eq!(failure.cause(), cutaway::step::Cause::Step);
-    /// let failure = Failure::from("x".parse::<i64>().unwrap_err());
-    /// assert_eq!(failure.cause(), cutaway::step::Cause::Error);
-    /// ```
-    pub fn cause(&self) -> Cause {
-        self.cause
-    }
-
-    /// Whether a client may read `what` and `key`.
-    ///
-    /// ```
-    /// use cutaway::Failure;
-    /// use cutaway::prelude::*;
-    ///
-    /// let failure = Failure::new(NotFound, "post", "7");
-    /// assert!(failure.is_public());
-    /// let failure = Failure::from("x".parse::<i64>().unwrap_err());
-    /// assert!(!failure.is_public());
-    /// ```
-    pub fn is_public(&self) -> bool {
-        matches!(self.cause, Cause::Step | Cause::Contract)
-    }
-}
-
-impl<E: Error> From<E> for Failure {
-    #[cold]
-    fn from(error: E) -> Failure {
-        Failure::error(std::any::type_name::<E>(), &error)
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}: {} {}", self.kind, self.what, self.key())
-    }
-}
-
-impl fmt::Debug for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Failure")
-            .field("kind", &self.kind)
-            .field("what", &self.what)
-            .field("key", &self.key())
-            .field("cause", &self.cause)
-            .finish()
-    }
-}
-
-/// How many bytes of a failure's key are kept.
-pub const KEY_BYTES_MAX: usize = 61;
-
-/// A short text, inline.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Key {
-    len: u8,
-    bytes: [u8; KEY_BYTES_MAX],
-}
-
-impl Key {
-    fn copied(text: &str) -> Key {
-        let mut key = Key {
-            len: 0,
-            bytes: [0; KEY_BYTES_MAX],
-        };
-        // An error says that it was cut.
-        let _ = key.write_str(text);
-        key
-    }
-
-    fn formatted(value: &dyn fmt::Display) -> Key {
-        let mut key = Key::copied("");
-        // An error says that it was cut, or that a `Display` has failed; what was said stays.
-        let _ = write!(key, "{value}");
-        key
-    }
-
-    fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.bytes[..usize::from(self.len)])
-            .expect("a key is cut between characters")
-    }
-}
-
-impl fmt::Write for Key {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        let start = usize::from(self.len);
-        let fitting = text.floor_char_boundary(text.len().min(KEY_BYTES_MAX - start));
-        self.bytes[start..start + fitting].copy_from_slice(&text.as_bytes()[..fitting]);
-        self.len += fitting as u8;
-        if fitting < text.len() {
-            return Err(fmt::Error);
-        }
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_key_is_cut_between_characters() {
-        let check = |text: &str, expected: &str| {
-            assert_eq!(Failure::new(Fail::NotFound, "post", text).key(), expected);
-        };
-        check("", "");
-        check("seven", "seven");
-        check(&"a".repeat(100), &"a".repeat(KEY_BYTES_MAX));
-        check(&"ä".repeat(100), &"ä".repeat(KEY_BYTES_MAX / 2));
-    }
-
-    #[test]
-    fn an_error_becomes_a_500_for_the_trace() {
-        let parse = || -> Step {
-            let _: i64 = "x".parse()?;
-            Continue
-        };
-        let failure = parse().unwrap_err();
-        assert_eq!(failure.kind(), Fail::Internal);
-        assert_eq!(failure.what(), "core::num::error::ParseIntError");
-        assert_eq!(failure.key(), "invalid digit found in string");
-        assert!(!failure.is_public());
-    }
-
-    #[test]
-    fn a_failure_is_small_enough_to_return() {
-        assert!(size_of::<Step>() <= 80, "{}", size_of::<Step>());
+    fn a_step_returns_in_registers() {
+        assert!(size_of::<Step>() <= 2 * size_of::<usize>());
     }
 }

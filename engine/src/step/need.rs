@@ -1,7 +1,7 @@
 //! Asking for effects: one, several at once or in order, races, and what runs when they are there.
 //!
 //! ```text
-//! cx.need(  effect                      one
+//! cx.need(  effect                      one, with its slot or as a statement that only writes
 //!           (effect, effect)            all of several
 //!           all((..)).in_order()        all, one after the other
 //!           all_required((..))          those that are required; the others as far as they come
@@ -28,7 +28,8 @@ use std::time::Duration;
 
 use super::decision::{Decision, Step};
 use crate::ctx::{Clauses, Cx, Filler, Slot, Writable};
-use crate::effect::{Ask, Effect, EffectRecord, Shape, Timer};
+use crate::effect::shape::Unread;
+use crate::effect::{Ask, Effect, EffectRecord, Query, Shape, Timer};
 
 /// How many effects one need may have. A request whose step asks for more fails with a 500 that names
 /// the step.
@@ -40,6 +41,9 @@ where
 {
     /// Parks the request until its effects have completed; the next step finds their results in the
     /// slots. Every slot must be in the step's `Writes`, every resource in its `Uses`.
+    ///
+    /// A statement that only writes ([`exec`](crate::effect::SqliteHandle::exec)) may stand without a
+    /// slot; where it fails, so does the request.
     ///
     /// It takes an effect, a tuple of two to eight, [`all`], [`all_required`], a list, a race
     /// ([`first`], [`any`]), and each of them with a continuation ([`then`](Needed::then)).
@@ -59,7 +63,12 @@ where
     ///     cx.need((post.into(Post), views.optional().into(Views)))
     /// }
     ///
-    /// let loading = chain(load);
+    /// fn count(cx: &mut Cx<Reads<Id>, Uses<Blog>>) -> Step {
+    ///     let id = *cx.get(Id);
+    ///     cx.need(cx.on(Blog).exec("UPDATE views SET count = count + 1 WHERE id = ?1").bind(id))
+    /// }
+    ///
+    /// let loading = chain(load).then(count);
     /// ```
     ///
     /// # Bounds
@@ -117,7 +126,7 @@ impl<A, B, C> Cx<'_, A, B, C> {
 #[diagnostic::on_unimplemented(
     message = "a step cannot need `{Self}`",
     label = "not an effect with a slot",
-    note = "an effect has its slot by `.into(Slot)`; several stand in a tuple or in `all((a, b))`",
+    note = "an effect has its slot by `.into(Slot)`; two to eight stand in a tuple or in `all((a, b))`",
     note = "a list and a race have one slot: `all([a, b]).into(Slot)`, `first([a, b]).into(Slot)`"
 )]
 pub trait IntoNeed<'r, C: Clauses, Index> {
@@ -128,7 +137,7 @@ pub trait IntoNeed<'r, C: Clauses, Index> {
 /// What may stand among several effects: an effect with its slot, or a timer.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot stand among several effects",
-    label = "not an effect with a slot",
+    label = "not a single effect with its slot",
     note = "an effect has its slot by `.into(Slot)`; a race, a list and a continuation stand alone in `cx.need`"
 )]
 pub trait Part<'r, C: Clauses, Index> {
@@ -157,6 +166,26 @@ impl<'r, C, S, I> IntoNeed<'r, C, I> for Effect<'r, S>
 where
     C: Clauses,
     S: Slot + Writable<C::Writes, I>,
+{
+    fn draft(self, draft: &mut Draft<'_, 'r, C>) {
+        draft.parts([self.at(0, draft)]);
+    }
+}
+
+impl<'r, C, Q, K> Part<'r, C, ()> for Query<'r, Q, K>
+where
+    C: Clauses,
+    Q: Shape + Unread,
+{
+    fn at(self, _place: usize, _: &Draft<'_, 'r, C>) -> Drafted<'r> {
+        Drafted::of(self.record().without_slot::<Q>(), None)
+    }
+}
+
+impl<'r, C, Q, K> IntoNeed<'r, C, ()> for Query<'r, Q, K>
+where
+    C: Clauses,
+    Q: Shape + Unread,
 {
     fn draft(self, draft: &mut Draft<'_, 'r, C>) {
         draft.parts([self.at(0, draft)]);
@@ -254,6 +283,7 @@ pub struct Placed<'r, G, S> {
 }
 
 impl<S> Needed for Effect<'_, S> {}
+impl<Q, K> Needed for Query<'_, Q, K> {}
 impl Needed for Timer {}
 impl<G, S> Needed for Placed<'_, G, S> {}
 

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::mem;
 use std::panic::{self, AssertUnwindSafe};
 
-use super::decision::Failure;
+use super::failure::Failure;
 
 /// Runs code that is not ours.
 ///

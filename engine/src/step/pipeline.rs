@@ -3,15 +3,14 @@
 mod layout;
 mod usage;
 
-use std::sync::Arc;
-
 use cutaway_scheduler::{ClassId, ClassTable, Nanos};
 
-use super::chain::{Deadline, ErasedStep, Settings};
-use super::decision::{Decision, Failure};
+use super::chain::{Deadline, Run, Settings};
+use super::decision::Decision;
+use super::failure::Failure;
 use super::need::EFFECTS_PER_NEED_MAX;
 use super::panic::{Panic, caught};
-use crate::ctx::{Access, BodyFormat, Context, Frame, Marks, NeedFault, Plan, SlotMeta};
+use crate::ctx::{BodyFormat, Context, Fill, Frame, Marks, NeedFault, Plan, SlotMeta};
 use crate::effect::{EffectResult, ResourceMeta};
 use crate::http::Method;
 use crate::response::Renderer;
@@ -59,19 +58,15 @@ const _: () = {
 };
 
 struct PlacedStep {
-    step: Arc<dyn ErasedStep>,
-    access: Access<'static>,
-    extracts: Box<[PlacedExtract]>,
+    step: Box<dyn Run + Send + Sync>,
+    /// The bits of the slots it writes.
+    slots_to_write: u64,
+    extracts: Box<[Box<dyn Fill>]>,
     name: &'static str,
     reads: Box<[SlotMeta]>,
     writes: Box<[SlotMeta]>,
     uses: Box<[ResourceMeta]>,
     usage: Usage,
-}
-
-struct PlacedExtract {
-    access: Access<'static>,
-    run: fn(&Frame, &Access<'_>) -> Result<(), Failure>,
 }
 
 /// What a run of steps came to.
@@ -193,7 +188,7 @@ impl Route {
     /// # Ok::<(), cutaway::RoutesRefused>(())
     /// ```
     pub fn class(&self) -> ClassId {
-        self.settings.class
+        self.settings.class.unwrap_or_default()
     }
 
     /// How long a request may take; none where it may take for ever.
@@ -209,7 +204,7 @@ impl Route {
     /// ```
     pub fn deadline(&self, classes: &ClassTable) -> Option<Nanos> {
         match self.settings.deadline {
-            Deadline::OfClass => Some(classes.class(self.settings.class).deadline),
+            Deadline::OfClass => Some(classes.class(self.class()).deadline),
             Deadline::After(length) => Some(length),
             Deadline::Never => None,
         }
@@ -365,7 +360,7 @@ impl Route {
         at: &mut u16,
         observer: &mut O,
     ) -> Result<Stop, Failure> {
-        while let Some(step) = self.steps.get(usize::from(*at)) {
+        for step in self.steps.get(usize::from(*at)..).unwrap_or_default() {
             observer.step_start(*at);
             let decided = self.run_step(step, frame);
             if let Some(stop) = end_step(decided, at, observer)? {
@@ -378,13 +373,13 @@ impl Route {
     #[inline]
     fn run_step(&self, step: &PlacedStep, frame: &Frame) -> Result<Decision, Failure> {
         for extract in &step.extracts {
-            (extract.run)(frame, &extract.access)?;
+            extract.fill(frame)?;
         }
         // What the extractors have touched is not the step's own doing.
         frame.touched().take();
-        let decision = step.step.call(frame, &step.access)?;
+        let decision = step.step.call(frame)?;
         step.usage.note(frame.touched().take());
-        self.keeps_contract(step.name, step.access.writes(), frame, decision)
+        self.keeps_contract(step.name, step.slots_to_write, frame, decision)
     }
 
     /// The decision of a step, or of a continuation in its place, unless it breaks what the step's
@@ -398,11 +393,12 @@ impl Route {
         decision: Decision,
     ) -> Result<Decision, Failure> {
         let is_kept = match decision {
-            Decision::Continue => frame.holds(writes),
+            Decision::Continue => frame.holds(writes) && frame.marks() == Marks::of_needs(0),
             // An answer ends the request, and effects fill their slots later.
-            Decision::Done | Decision::Need => true,
+            Decision::Done => frame.marks() == Marks::of_needs(0),
+            Decision::Need => frame.marks() == Marks::of_needs(1),
         };
-        if is_kept && frame.marks() == Marks::of_needs(u8::from(decision == Decision::Need)) {
+        if is_kept {
             Ok(decision)
         } else {
             Err(self.broken(name, writes, frame, decision))
@@ -421,7 +417,7 @@ impl Route {
         if let Some(bit) = frame.marks().put_twice() {
             return Err(self.put_twice(step.name, bit));
         }
-        let writes = step.access.writes();
+        let writes = step.slots_to_write;
         let Some(continuation) = frame.take_need().and_then(|need| need.continuation) else {
             if !frame.holds(writes) {
                 return Err(self.not_put(step.name, writes, frame));
@@ -453,7 +449,7 @@ impl Route {
         if let Some(bit) = marks.put_twice() {
             return self.put_twice(name, bit);
         }
-        let words = match (decision, marks.needs_count, marks.need_fault) {
+        let words = match (decision, marks.needs_count(), marks.need_fault()) {
             (Decision::Need, 0, _) => format_args!("decided Need without an effect"),
             (Decision::Need, 1, Some(NeedFault::TooMany)) => {
                 format_args!("asked for more than {EFFECTS_PER_NEED_MAX} effects at once")
@@ -604,14 +600,14 @@ impl<'p> Contract<'p> {
         let PlacedStep {
             reads,
             writes,
-            access,
+            step,
             usage,
             ..
         } = self.0;
         let slots = (reads.iter().map(|slot| (Declared::ToRead, slot)))
             .chain(writes.iter().map(|slot| (Declared::ToWrite, slot)));
         let touched = usage.touched().unwrap_or(u64::MAX);
-        (slots.zip(access.slots()))
+        (slots.zip(step.reach().slots()))
             .filter(move |(_, bit)| touched & bit == 0)
             .map(|(slot, _)| slot)
     }
@@ -686,7 +682,7 @@ impl Context {
     pub fn run<O: StepObserver>(&mut self, route: &Route, observer: &mut O) -> Outcome {
         self.frame.assert_plan(route.plan());
         assert!(
-            self.frame.marks().needs_count == 0,
+            self.frame.marks().needs_count() == 0,
             "a request that waits is resumed"
         );
         let (frame, at) = (&self.frame, &mut self.at);
@@ -710,7 +706,7 @@ impl Context {
     ) -> Outcome {
         self.frame.assert_plan(route.plan());
         assert!(
-            self.frame.marks().needs_count > 0,
+            self.frame.marks().needs_count() > 0,
             "a request that does not wait is run"
         );
         let frame = &mut self.frame;

@@ -12,14 +12,16 @@ pub use tested::Tested;
 
 use super::content;
 use crate::ctx::{Arena, Clauses, Context, Cx, Frame, Owned, Plan, Slot, SlotMeta, Value, Writes};
-use crate::effect::ResourceMeta;
 use crate::effect::sqlite::scripted::{Script, ScriptedAnswer, ScriptedStatement};
+use crate::effect::{Operation, ResourceMeta};
 use crate::http::Method;
+use crate::limits::Limits;
 use crate::response::problem;
 use crate::route::table::param_names;
 use crate::route::{Found, TableBuilder};
 use crate::step::{
-    Chain, ChainSettings, Entry, Go, IntoStep, Outcome, Route, RouteParts, StepEnd, StepObserver,
+    Chain, ChainSettings, Entry, Failure, Go, IntoStep, NeedRecord, Outcome, Route, RouteParts,
+    StepEnd, StepObserver,
 };
 use head::Head;
 use play::{Content, Play, Played};
@@ -421,7 +423,7 @@ impl Test {
     }
 
     /// Runs a chain from its first step to its answer, its failure, or an effect that nobody
-    /// [answers](Test::answer).
+    /// [answers](Test::answer). Where it only waits for timers, their time passes by itself.
     ///
     /// ```
     /// use cutaway::prelude::*;
@@ -451,8 +453,9 @@ impl Test {
     /// ```
     ///
     /// # Bounds
-    /// None: a chain's class, its deadline and the bound of its content are kept by its shard, and so
-    /// by an [`App`](super::App).
+    /// A request asks for effects no more often than the default
+    /// [limits](crate::limits::Limits::needs_per_request_max) have it. A chain's class, its deadline and
+    /// the bound of its content are kept by its shard, and so by an [`App`](super::App).
     ///
     /// # Panics
     /// A slot that the chain expects was not put, or one was put that it does not read; the chain is
@@ -506,13 +509,21 @@ impl Test {
                 .map(|(_, value)| value.clone().into_bytes()),
             bytes: self.body,
         };
-        // The content of a whole chain is there without a script.
-        let plays = has_answers || go == Go::On && resources.iter().any(ResourceMeta::is_body);
-        let mut play = plays.then(|| Play::new(&resources, &script, content));
+        let mut play = Play::new(&resources, &script, content);
+        let needs_max = Limits::default().needs_per_request_max;
+        let mut needs_count = 0;
         while outcome == Outcome::Need
-            && let Some(play) = &mut play
             && let Some(need) = context.need()
+            // Time passes for a whole chain, and its content is there, without a script.
+            && (has_answers || go == Go::On && !asks_a_database(&need))
         {
+            needs_count += 1;
+            if needs_count > needs_max {
+                // What goes round in circles would do so for ever.
+                let step = route.step_name(context.step());
+                outcome = context.fail(&route, Failure::needs_too_often(step, needs_max));
+                break;
+            }
             match play.play(&need, route.step_name(context.step())) {
                 Played::Results(results) => {
                     outcome = context.resume(&route, results, &mut observer);
@@ -529,6 +540,11 @@ impl Test {
             own_steps_count,
         }
     }
+}
+
+fn asks_a_database(need: &NeedRecord<'_>) -> bool {
+    let mut effects = need.effects.iter();
+    effects.any(|effect| matches!(effect.operation, Operation::Sqlite { .. }))
 }
 
 fn end(_: &mut Cx) {}

@@ -103,7 +103,7 @@ pub struct Exchange<'a> {
     pub method: &'static str,
     /// Its path, raw.
     pub path: &'a [u8],
-    /// Its route; none where none was found.
+    /// Its route; none where it could not be read.
     pub route: Option<u16>,
     /// The status of its reply; zero where there is none.
     pub status: u16,
@@ -116,6 +116,15 @@ pub struct Exchange<'a> {
     pub has_panicked: bool,
     /// What else there is to tell of it.
     pub story: &'a dyn Story,
+}
+
+impl Exchange<'_> {
+    /// Whether it ended with a 5xx that is not its client's doing. What could not be read has no route:
+    /// that its method or its version is not known here (501, 505) says nothing of the server, and
+    /// anybody could fill the trace with it.
+    pub(super) fn is_server_error(&self) -> bool {
+        self.status >= 500 && (self.route.is_some() || self.has_panicked)
+    }
 }
 
 /// What can be told of a request, where its timeline is kept; nobody asks of the others.

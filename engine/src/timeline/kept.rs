@@ -40,7 +40,7 @@ pub struct KeptRecord {
     pub request_id: u64,
     /// Its method; empty where it could not be read.
     pub method: &'static str,
-    /// Its route; none where none was found.
+    /// Its route; none where it could not be read.
     pub route: Option<u16>,
     /// The status of its reply; zero where there is none.
     pub status: u16,
@@ -237,7 +237,7 @@ impl KeepReasons {
     pub const SLOW: KeepReasons = KeepReasons(1 << 1);
     /// Its reply was encoded after its deadline.
     pub const DEADLINE_MISSED: KeepReasons = KeepReasons(1 << 2);
-    /// It was answered with a 5xx.
+    /// It was answered with a 5xx, and was more than a head that could not be read.
     pub const SERVER_ERROR: KeepReasons = KeepReasons(1 << 3);
     /// A step panicked, or something else of the program's.
     pub const PANICKED: KeepReasons = KeepReasons(1 << 4);

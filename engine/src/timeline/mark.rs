@@ -111,6 +111,24 @@ impl fmt::Debug for Mark {
 }
 
 /// Where a request spends its time. It is in exactly one at each moment.
+///
+/// ```
+/// use cutaway::prelude::*;
+/// use cutaway::testing::{self, App};
+/// use cutaway::timeline::Stage;
+///
+/// fn think(cx: &mut Cx) -> Step {
+///     testing::spend(3.millis());
+///     cx.text("thought")
+/// }
+///
+/// let app = App::new(Routes::new().get("/", chain(think)).build()?);
+/// let response = app.get("/").send();
+/// let timeline = response.timeline();
+/// assert_eq!(timeline.stage(Stage::Run), 3.millis());
+/// assert_eq!(timeline.stage(Stage::Park), 0.millis());
+/// # Ok::<(), cutaway::RoutesRefused>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Stage {

@@ -161,7 +161,7 @@ impl Recorder {
         self.stats.overflow_count += u64::from(overflow_count);
         let mut reasons = KeepReasons::NONE;
         reasons.add(KeepReasons::ALL, self.mode == TraceMode::All);
-        reasons.add(KeepReasons::SERVER_ERROR, exchange.status >= 500);
+        reasons.add(KeepReasons::SERVER_ERROR, exchange.is_server_error());
         reasons.add(KeepReasons::DEADLINE_MISSED, until > exchange.deadline);
         reasons.add(KeepReasons::MARK_OVERFLOW, overflow_count > 0);
         reasons.add(KeepReasons::PANICKED, exchange.has_panicked);
@@ -245,6 +245,14 @@ fn uphold(law: Result<(), Violation>, marks: &[Mark]) {
 }
 
 /// Which requests are kept.
+///
+/// ```
+/// use cutaway::TraceMode;
+///
+/// assert_eq!("all".parse(), Ok(TraceMode::All));
+/// assert_eq!(TraceMode::default(), TraceMode::Slow);
+/// assert!("some".parse::<TraceMode>().is_err());
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TraceMode {
     /// Every one.

@@ -86,6 +86,18 @@ fn a_post_is_written_read_changed_and_deleted() {
         ] {
             site.expect(404, gone);
         }
+        // It says what is missing.
+        let details = [
+            ("/blog/posts/1", "post 1"),
+            ("/blog/posts/1/comments", "post 1"),
+            ("/blog/posts/1/comments/7", "comment 7"),
+        ];
+        for (target, detail) in details {
+            assert_eq!(site.problem(404, get(target))["detail"], detail);
+        }
+        let comment = json!({"content": "c"});
+        let detail = &site.problem(404, post("/blog/posts/1/comments").json(&comment))["detail"];
+        assert_eq!(detail, "post 1");
         // An id is never used again.
         assert_eq!(site.write_post("Third"), 2);
     });

@@ -50,8 +50,8 @@ fn cases() -> Vec<Case> {
     let form = [("title", "t"), ("content", "c")];
     vec![
         case("/blog/posts", 200, Reads, get("/blog/posts")),
-        case("/blog/posts", 201, Writes, post("/blog/posts").json(&text)),
         case("/blog/posts/{id}", 200, Reads, get("/blog/posts/1")),
+        case("/blog/posts", 201, Writes, post("/blog/posts").json(&text)),
         case(
             "/blog/posts/{id}",
             200,
@@ -77,16 +77,16 @@ fn cases() -> Vec<Case> {
             get("/blog/posts/1/comments"),
         ),
         case(
-            "/blog/posts/{id}/comments",
-            201,
-            Writes,
-            post("/blog/posts/1/comments").json(&part),
-        ),
-        case(
             "/blog/posts/{id}/comments/{comment_id}",
             200,
             Reads,
             get("/blog/posts/1/comments/1"),
+        ),
+        case(
+            "/blog/posts/{id}/comments",
+            201,
+            Writes,
+            post("/blog/posts/1/comments").json(&part),
         ),
         case(
             "/blog/posts/{id}/comments/{comment_id}",
@@ -108,9 +108,17 @@ fn cases() -> Vec<Case> {
         ),
         case("/", 200, Reads, get("/")),
         case("/new", 200, Nothing, get("/new")),
-        case("/posts", 303, Writes, post("/posts").form(&form)),
         case("/posts/{id}", 200, Reads, get("/posts/1")),
         case("/posts/{id}/edit", 200, Reads, get("/posts/1/edit")),
+        case(
+            "/posts/{id}/comments/{comment_id}",
+            200,
+            Reads,
+            get("/posts/1/comments/1"),
+        ),
+        case("/style.css", 200, Nothing, get("/style.css")),
+        case("/script.js", 200, Nothing, get("/script.js")),
+        case("/posts", 303, Writes, post("/posts").form(&form)),
         case("/posts/{id}", 303, Writes, post("/posts/1").form(&form)),
         case("/posts/{id}/delete", 303, Writes, post("/posts/1/delete")),
         case(
@@ -119,8 +127,18 @@ fn cases() -> Vec<Case> {
             Writes,
             post("/posts/1/comments").form(&form[1..]),
         ),
-        case("/style.css", 200, Nothing, get("/style.css")),
-        case("/script.js", 200, Nothing, get("/script.js")),
+        case(
+            "/posts/{id}/comments/{comment_id}",
+            303,
+            Writes,
+            post("/posts/1/comments/1").form(&form[1..]),
+        ),
+        case(
+            "/posts/{id}/comments/{comment_id}/delete",
+            303,
+            Writes,
+            post("/posts/1/comments/1/delete"),
+        ),
     ]
 }
 

@@ -34,7 +34,7 @@ fn a_visitor_writes_changes_and_deletes_a_post() {
         ];
         assert_eq!(site.sent_on(post("/posts").form(&fields)), "/posts/1");
         let page = site.page(200, get("/posts/1"));
-        contains(&page, "<h1>Hello</h1>");
+        contains(&page, "Hello</h1>");
         contains(&page, "one\r\n\r\ntwo");
         contains(&page, "Anonymous");
         lacks(&page, "edited");
@@ -51,7 +51,7 @@ fn a_visitor_writes_changes_and_deletes_a_post() {
             ("author", "Ada"),
         ];
         assert_eq!(site.sent_on(post("/posts/1").form(&fields)), "/posts/1");
-        contains(&site.page(200, get("/posts/1")), "<h1>Hello again</h1>");
+        contains(&site.page(200, get("/posts/1")), "Hello again</h1>");
         assert_eq!(site.json(200, get("/blog/posts/1"))["author"], "Ada");
 
         assert_eq!(site.sent_on(post("/posts/1/delete")), "/");
@@ -61,11 +61,65 @@ fn a_visitor_writes_changes_and_deletes_a_post() {
             post("/posts/1").form(&fields),
             post("/posts/1/delete"),
             post("/posts/1/comments").form(&[("content", "c")]),
+            get("/posts/1/comments/1"),
+            post("/posts/1/comments/1").form(&[("content", "c")]),
+            post("/posts/1/comments/1/delete"),
             // With faults as well: there is nothing to show them with.
+            post("/posts/1").form(&[]),
             post("/posts/1/comments").form(&[]),
+            post("/posts/1/comments/1").form(&[]),
         ] {
             site.page(404, gone);
         }
+    });
+}
+
+#[test]
+fn a_visitor_changes_and_deletes_a_comment() {
+    on_every_site(|site| {
+        site.write_post("Post");
+        for text in ["one", "two", "three"] {
+            site.sent_on(post("/posts/1/comments").form(&[("content", text)]));
+        }
+        contains(
+            &site.page(200, get("/posts/1")),
+            r#"<a href="/posts/1/comments/2">Edit</a>"#,
+        );
+        let form = site.page(200, get("/posts/1/comments/2"));
+        contains(
+            &form,
+            r#"<form method="post" action="/posts/1/comments/2">"#,
+        );
+        contains(&form, "\ntwo</textarea>");
+        contains(&form, r#"value="Anonymous""#);
+
+        let change = |fields| post("/posts/1/comments/2").form(fields);
+        let form = site.page(
+            422,
+            change(&[("content", " "), ("author", "Bob"), ("x", "y")]),
+        );
+        contains(&form, "Comment must not be blank.");
+        contains(&form, "<code>x</code> is not a field of this.");
+        contains(&form, r#"value="Bob""#);
+        // Where it stands, however many have come since.
+        let sent_on = site.sent_on(change(&[("content", "second thoughts"), ("author", "Bob")]));
+        assert_eq!(sent_on, "/posts/1?before=3#comment-2");
+        let page = site.page(200, get("/posts/1?before=3"));
+        contains(&page, "second thoughts");
+        contains(&page, "edited");
+        lacks(&page, "three");
+
+        let sent_on = site.sent_on(post("/posts/1/comments/2/delete"));
+        assert_eq!(sent_on, "/posts/1#comments");
+        let page = site.page(200, get("/posts/1"));
+        contains(&page, "2 comments");
+        lacks(&page, "second thoughts");
+        site.page(404, get("/posts/1/comments/2"));
+        site.page(404, post("/posts/1/comments/2/delete"));
+        // A comment of another post is not there.
+        site.write_post("Other");
+        site.page(404, get("/posts/2/comments/1"));
+        site.page(404, change(&[("content", "c")]));
     });
 }
 
@@ -101,6 +155,8 @@ fn a_label_leads_to_its_field() {
         check_ids(&site.page(200, get(format!("/posts/{id}/edit"))));
         check_ids(&site.page(422, post("/posts").form(&[])));
         check_ids(&site.page(422, post(format!("/posts/{id}/comments")).form(&[])));
+        check_ids(&site.page(200, get(format!("/posts/{id}/comments/1"))));
+        check_ids(&site.page(422, post(format!("/posts/{id}/comments/1")).form(&[])));
         check_ids(&site.page(404, get("/nowhere")));
     });
 }
@@ -172,7 +228,7 @@ fn a_form_with_faults_comes_back_as_it_was() {
             contains(&form, "Title must not be blank.");
             contains(
                 &form,
-                r#"aria-invalid="true" aria-describedby="title-fault""#,
+                r#"aria-invalid="true" aria-describedby="title-note""#,
             );
             contains(&form, "Much text.</textarea>");
             contains(&form, r#"value="Somebody""#);
@@ -181,13 +237,21 @@ fn a_form_with_faults_comes_back_as_it_was() {
             let form = site.page(422, post(&target).form(&[("author", &"a".repeat(81))]));
             contains(&form, "Title is missing.");
             contains(&form, "Text is missing.");
-            contains(&form, "Name has 81 characters, not 80 at most.");
+            contains(&form, "Name has 81 characters; 80 are allowed.");
+            contains(&form, "3 fields</span> to mend");
+
+            // What has no place in the form is told above it.
+            let more = [("title", "t"), ("content", "c"), ("<b>", "x")];
+            let form = site.page(422, post(&target).form(&more));
+            contains(&form, "<code>&lt;b&gt;</code> is not a field of this.");
+            contains(&form, r#"value="t""#);
+            contains(&form, "Up to 200 characters.");
         }
         let page = site.page(
             422,
             post(format!("/posts/{id}/comments")).form(&[("content", ""), ("author", "Bob")]),
         );
-        contains(&page, "<h1>Post</h1>");
+        contains(&page, "Post</h1>");
         contains(&page, "Comment must not be blank.");
         contains(&page, r#"value="Bob""#);
         assert_eq!(
@@ -242,7 +306,13 @@ fn every_text_is_escaped() {
             site.page(200, get("/posts/1/edit")),
             site.page(422, post("/posts").form(&faulty)),
             site.page(422, post("/posts/1").form(&title)),
+            site.page(200, get("/posts/1/comments/1")),
             site.page(422, post("/posts/1/comments").form(&[("author", HOSTILE)])),
+            site.page(
+                422,
+                post("/posts/1/comments/1").form(&[("author", HOSTILE)]),
+            ),
+            site.page(422, post("/posts/1/comments/1").form(&[(HOSTILE, "x")])),
         ] {
             lacks(&page, "<script>alert");
             lacks(&page, "<b>");
@@ -260,7 +330,10 @@ fn every_text_is_escaped() {
 #[test]
 fn errors_are_pages_for_people_and_problems_for_programs() {
     on_every_site(|site| {
-        contains(&site.page(404, get("/nowhere")), "Not Found");
+        let named = get("/nowhere").field("X-Request-Id", "theirs-7");
+        let missing = site.page(404, named);
+        contains(&missing, "Not Found");
+        contains(&missing, "<code>theirs-7</code>");
         contains(&site.page(400, get("/posts/one")), "Bad Request");
         contains(&site.page(400, get("/?limit=0")), "Bad Request");
         let refused = site.page(403, post("/posts").field("Sec-Fetch-Site", "cross-site"));

@@ -1,4 +1,4 @@
-//! An effect needs the slot that its result goes into.
+//! An effect that gives rows needs the slot that they go into.
 
 use cutaway::prelude::*;
 

@@ -140,6 +140,38 @@ fn what_is_optional_may_be_missing() {
 }
 
 #[test]
+fn time_passes_by_itself_for_a_chain_that_only_waits_for_it() {
+    fn wait(cx: &mut Cx<Writes<Waited>>) -> Step {
+        cx.need(cx.timer(3.secs()).into(Waited))
+    }
+    fn wait_again(cx: &mut Cx) -> Step {
+        cx.need(cx.timer(1.secs()))
+    }
+    fn show(cx: &mut Cx<Reads<Waited>>) -> Step {
+        let waited = cx.get(Waited).length();
+        cx.json(&waited.as_secs())
+    }
+    let waiting = || chain(wait).then(wait_again).then(show);
+    let tested = testing::get("/").run_chain(waiting());
+    assert_eq!(tested.text(), "3");
+    // A step alone is asked what it has decided.
+    assert_eq!(testing::get("/").run(wait).decision(), Ok(Decision::Need));
+    // And who asks a database waits for its answer, timer or not.
+    fn both(cx: &mut Cx<Writes<First>, Uses<Blog>>) -> Step {
+        let count = cx.on(Blog).query_one("count").timeout(1.secs());
+        cx.need((cx.timer(1.secs()), count.into(First)))
+    }
+    let tested = testing::get("/").run_chain(chain(both));
+    assert_eq!(tested.decision(), Ok(Decision::Need));
+    // Whoever goes round in circles is let go some time.
+    fn circles(cx: &mut Cx) -> Step {
+        cx.need(cx.timer(1.secs()).then(circles))
+    }
+    let tested = testing::get("/").run_chain(chain(circles));
+    assert_eq!(tested.decision(), Ok(Decision::Need));
+}
+
+#[test]
 fn in_order_each_waits_for_the_one_before_it() {
     fn in_order(cx: &mut Cx<Writes<(Written, First)>, Uses<Blog>>) -> Step {
         let write = cx.on(Blog).exec("write");
@@ -287,4 +319,27 @@ fn nobody_is_told_of_a_response_that_was_not_made() {
             assert!(told.starts_with("there is no response"), "{told}");
         }
     }
+}
+
+#[test]
+fn what_goes_round_in_circles_ends() {
+    fn circles(cx: &mut Cx) -> Step {
+        cx.need(cx.timer(Duration::ZERO).then(circles))
+    }
+    let tested = testing::get("/").run_chain(chain(circles));
+    let failure = tested.failure().unwrap();
+    assert_eq!(failure.key(), "asked for effects more than 1000 times");
+}
+
+#[test]
+fn a_timer_needs_nobody_to_answer_it() {
+    fn waits(cx: &mut Cx<Writes<Waited>>) -> Step {
+        cx.need(cx.timer(20.millis()).into(Waited))
+    }
+    fn shows(cx: &mut Cx<Reads<Waited>>) -> Step {
+        let length = cx.get(Waited).length();
+        cx.json(&length.as_millis())
+    }
+    let tested = testing::get("/").run_chain(chain(waits).then(shows));
+    assert_eq!(tested.text(), "20");
 }

@@ -180,6 +180,74 @@ fn the_cases_that_are_easily_got_wrong() {
     );
 }
 
+/// How many effects of a group begin that run one after the other, and whose failure ends it: the walk
+/// along them, read aloud.
+fn promised_in_order(join: Join, effects: &[Completion]) -> (usize, Option<usize>) {
+    let is_required_failure = |it: &Completion| it.is_required && !it.has_succeeded;
+    let failure = effects.iter().position(is_required_failure);
+    let all = effects.len();
+    let last = match join {
+        Join::All => all,
+        // The optional ones behind the last required one have no time at all.
+        Join::AllRequired => (effects.iter().rposition(|it| it.is_required)).map_or(0, |it| it + 1),
+        Join::Any => 1,
+        Join::FirstSuccess => {
+            let success = effects.iter().position(|it| it.has_succeeded);
+            success.map_or(all, |it| it + 1)
+        }
+    };
+    match failure {
+        Some(failed) if failed < last => (failed + 1, Some(failed)),
+        _ if join == Join::FirstSuccess && !effects.iter().any(|it| it.has_succeeded) => {
+            (all, Some(all - 1))
+        }
+        _ => (last, None),
+    }
+}
+
+/// As whoever performs effects in order begins them: the next one while nothing else is said.
+fn lived_in_order(join: Join, effects: &[Completion]) -> (usize, Option<usize>) {
+    let (mut state, mut verdict) = JoinState::begin(join, effects.iter().map(|it| it.is_required));
+    let mut begun_count = 0;
+    while verdict == Verdict::Wait {
+        let next = effects
+            .get(begun_count)
+            .expect("a group ends with its last effect");
+        begun_count += 1;
+        verdict = state.complete(next.place, next.has_succeeded);
+    }
+    let failed = match verdict {
+        Verdict::Fail(place) => Some(place),
+        Verdict::Wait | Verdict::Resume => None,
+    };
+    (begun_count, failed)
+}
+
+#[test]
+fn one_after_the_other_each_group_begins_what_it_waits_for_and_no_more() {
+    for count in 0..=COUNT_MAX {
+        for bits in 0..1_u32 << (2 * count) {
+            let effects: Vec<Completion> = (0..count)
+                .map(|place| Completion {
+                    place,
+                    has_succeeded: bits >> (2 * place) & 1 == 1,
+                    is_required: bits >> (2 * place + 1) & 1 == 1,
+                })
+                .collect();
+            for join in JOINS {
+                if count == 0 && matches!(join, Join::Any | Join::FirstSuccess) {
+                    continue;
+                }
+                assert_eq!(
+                    lived_in_order(join, &effects),
+                    promised_in_order(join, &effects),
+                    "{join:?}: {effects:?}"
+                );
+            }
+        }
+    }
+}
+
 #[test]
 #[should_panic(expected = "a race has effects")]
 fn a_race_without_effects_would_never_end() {

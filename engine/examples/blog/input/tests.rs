@@ -9,14 +9,12 @@ fn fields(value: Value) -> Fields {
     fields
 }
 
-fn told(faults: Vec<Fault>) -> Vec<(String, String)> {
-    let told = faults
-        .into_iter()
-        .map(|fault| (fault.pointer, fault.detail));
+fn told(faults: Faults) -> Vec<(String, String)> {
+    let told = (faults.errors.into_iter()).map(|fault| (fault.pointer, fault.detail));
     told.collect()
 }
 
-fn check(found: Result<(), Vec<Fault>>, expected: &[(&str, &str)]) {
+fn check(found: Result<(), Faults>, expected: &[(&str, &str)]) {
     let found = found.err().map_or_else(Vec::new, told);
     let found: Vec<(&str, &str)> = found
         .iter()
@@ -99,8 +97,8 @@ fn a_text_has_its_bounds() {
     whole_post(
         post("é".repeat(201), "a".repeat(10_001)),
         &[
-            ("/title", "has 201 characters, not 200 at most"),
-            ("/content", "has 10001 characters, not 10000 at most"),
+            ("/title", "has 201 characters; 200 are allowed"),
+            ("/content", "has 10001 characters; 10000 are allowed"),
         ],
     );
     whole_post(
@@ -110,4 +108,38 @@ fn a_text_has_its_bounds() {
             ("/content", "must not have control characters"),
         ],
     );
+}
+
+#[test]
+fn what_nobody_sees_is_blank() {
+    let title = |title: &str| json!({"title": title, "content": "c"});
+    for unseen in [
+        "\u{200B}",
+        "\u{2060}\u{FEFF}",
+        "\u{00AD} \u{200D}\u{FE0F}",
+        "\u{3164}",
+        "\u{2800}\u{E0041}",
+        "\u{202E}\u{3000}",
+    ] {
+        whole_post(title(unseen), &[("/title", "must not be blank")]);
+        // A name like this is nobody's.
+        let fields = fields(json!({"title": "t", "content": "c", "author": unseen}));
+        assert_eq!(PostInput::whole(&fields).unwrap().author, Some("Anonymous"));
+    }
+    let controls = "must be one line without control characters";
+    for control in ["\u{7F}", "\u{0}\u{1B}", "\u{85}"] {
+        let found = PostInput::whole(&fields(title(&format!("a{control}b")))).unwrap_err();
+        assert_eq!(found.errors[0].detail, controls, "{control:?}");
+        assert!(PostInput::whole(&fields(title(control))).is_err());
+    }
+    // Among others they have their use: a family in one emoji, a soft hyphen, a direction.
+    for seen in [
+        "\u{1F469}\u{200D}\u{1F467}\u{FE0F}",
+        "co\u{AD}op",
+        "\u{200F}\u{05D0}",
+    ] {
+        whole_post(title(seen), &[]);
+    }
+    // These separate lines too.
+    whole_post(title("one\u{2028}two"), &[("/title", controls)]);
 }

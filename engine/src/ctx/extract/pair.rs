@@ -11,6 +11,7 @@
 use bumpalo::collections::Vec as ArenaVec;
 
 use crate::ctx::Arena;
+use crate::ctx::arena::plain_text;
 
 /// A pair as it stands in its text.
 #[derive(Clone, Copy, Debug)]
@@ -55,14 +56,18 @@ pub(super) fn find<'r>(text: &'r [u8], name: &str, arena: &'r Arena) -> Option<O
 }
 
 /// A part of a path, percent-decoded. None where it is not UTF-8.
+#[inline]
 pub(in crate::ctx) fn path_text<'r>(raw: &'r [u8], arena: &'r Arena) -> Option<&'r str> {
-    decoded(raw, Plus::IsPlus, arena)
+    plain_text(raw, |octet| octet != b'%').or_else(|| decoded(raw, Plus::IsPlus, arena))
 }
 
 /// The text where it lies, or decoded into the arena.
 fn decoded<'r>(raw: &'r [u8], plus: Plus, arena: &'r Arena) -> Option<&'r str> {
-    let is_plain = |octet: &u8| *octet != b'%' && (*octet != b'+' || plus == Plus::IsPlus);
-    if raw.iter().all(is_plain) {
+    let is_plain = |octet| octet != b'%' && (octet != b'+' || plus == Plus::IsPlus);
+    if let Some(text) = plain_text(raw, is_plain) {
+        return Some(text);
+    }
+    if raw.iter().copied().all(is_plain) {
         return std::str::from_utf8(raw).ok();
     }
     // Decoding never makes it longer.

@@ -31,7 +31,7 @@ use crate::step::{Failure, NeedRecord};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NeedFault {
     /// More effects than a need may have.
-    TooMany,
+    TooMany = 1,
     /// A race that nobody runs.
     EmptyRace,
 }
@@ -101,10 +101,10 @@ impl<'r, C: Clauses> Window<'r, C> {
     /// Leaves a need for the shard.
     pub(crate) fn leave(&self, need: Result<NeedRecord<'r>, NeedFault>) {
         let mut marks = self.frame.marks.get();
-        marks.needs_count = marks.needs_count.saturating_add(1);
+        marks.note_need();
         match need {
             Ok(need) => self.frame.need.set(Some(KeptNeed::of(need))),
-            Err(fault) => marks.need_fault = Some(fault),
+            Err(fault) => marks.note_fault(fault),
         }
         self.frame.marks.set(marks);
     }

@@ -4,7 +4,7 @@
 //! given here. Nothing outside of this file makes a [`Place`] or an [`Access`].
 
 use std::alloc::Layout;
-use std::any::TypeId;
+use std::marker::PhantomData;
 use std::num::NonZeroU64;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,6 +14,7 @@ use crate::ctx::list::sealed::Positions;
 use crate::ctx::list::{
     Clauses, Concat, Joined, ReadsThere, ResourceList, SlotList, UsesThere, WritesThere,
 };
+use crate::ctx::request::Request;
 use crate::ctx::slot::SlotMeta;
 
 /// Where a slot's value is kept.
@@ -25,7 +26,7 @@ pub(super) struct Place {
 
 /// Names one plan of this process. Never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct PlanId(NonZeroU64);
+pub(super) struct PlanId(pub(super) NonZeroU64);
 
 /// The layout of a route's slots.
 pub(crate) struct Plan {
@@ -41,8 +42,8 @@ impl Plan {
     }
 
     /// An access to slots that the plan has; none where it lacks one.
-    pub(crate) fn access<C: Clauses>(&self) -> Option<Access<'static>> {
-        Access::of::<C>(self.id, Box::default(), |slot| self.slots.find(slot))
+    pub(crate) fn access<C: Clauses>(&self) -> Option<Access<'static, C>> {
+        Access::of(self.id, Box::default(), |slot| self.slots.find(slot))
     }
 
     /// The first of these slots that the frame does not hold.
@@ -52,11 +53,17 @@ impl Plan {
     }
 }
 
-/// What one step, or one continuation, may reach: the places of its slots and the indices of its
-/// resources.
-pub(crate) struct Access<'r> {
+/// What a step, or a continuation, with the clauses `C` may reach.
+///
+/// The clauses are invariant, so that no other type passes for them.
+pub(crate) struct Access<'r, C> {
+    pub(super) reach: Reach<'r>,
+    clauses: PhantomData<fn(C) -> C>,
+}
+
+/// The places of some clauses' slots and the indices of their resources.
+pub(crate) struct Reach<'r> {
     pub(super) plan: PlanId,
-    pub(super) signature: TypeId,
     pub(super) places: Held<'r, Place>,
     pub(super) resources: Held<'r, u16>,
     reads: u64,
@@ -82,36 +89,41 @@ impl<T> Deref for Held<'_, T> {
     }
 }
 
-impl<'r> Access<'r> {
-    fn of<C: Clauses>(
+impl<'r, C: Clauses> Access<'r, C> {
+    fn of(
         plan: PlanId,
         resources: Box<[u16]>,
         place: impl FnMut(&SlotMeta) -> Option<Place>,
-    ) -> Option<Access<'static>> {
+    ) -> Option<Access<'static, C>> {
         let mut slots = Vec::new();
         C::Reads::metas(&mut slots);
         C::Writes::metas(&mut slots);
         let places: Option<_> = slots.iter().map(place).collect();
         let (places, resources) = (Held::Owned(places?), Held::Owned(resources));
-        Some(Access::with::<C>(plan, places, resources))
+        Some(Access::with(plan, places, resources))
     }
 
-    fn with<C: Clauses>(
-        plan: PlanId,
-        places: Held<'r, Place>,
-        resources: Held<'r, u16>,
-    ) -> Access<'r> {
+    fn with(plan: PlanId, places: Held<'r, Place>, resources: Held<'r, u16>) -> Access<'r, C> {
         let (reads, writes) = places.split_at(C::Reads::COUNT);
         Access {
-            plan,
-            signature: TypeId::of::<C>(),
-            reads: bits_of(reads),
-            writes: bits_of(writes),
-            places,
-            resources,
+            reach: Reach {
+                plan,
+                reads: bits_of(reads),
+                writes: bits_of(writes),
+                places,
+                resources,
+            },
+            clauses: PhantomData,
         }
     }
 
+    /// The same without its clauses' type.
+    pub(crate) fn reach(&self) -> &Reach<'r> {
+        &self.reach
+    }
+}
+
+impl Reach<'_> {
     /// The bits of the slots it reads, then of those it writes, in the order of its clauses.
     pub(crate) fn slots(&self) -> impl Iterator<Item = u64> + '_ {
         (self.places.iter()).map(|place| 1_u64.unbounded_shl(place.bit.into()))
@@ -129,9 +141,9 @@ impl<'r> Access<'r> {
 }
 
 impl<'r, C: Clauses> Window<'r, C> {
-    /// The access of a continuation with the clauses `D`, all of which are among the step's own; made
-    /// in the request's arena.
-    pub(crate) fn lend<D, I, J, K>(&self) -> &'r Access<'r>
+    /// The access of a continuation with the clauses `D`, all of which are among the step's own; its
+    /// lists lie in the request's arena.
+    pub(crate) fn lend<D, I, J, K>(&self) -> Access<'r, D>
     where
         D: Clauses,
         C::Reads: Concat<C::Writes>,
@@ -139,7 +151,7 @@ impl<'r, C: Clauses> Window<'r, C> {
         D::Writes: WritesThere<C::Writes, J>,
         D::Uses: UsesThere<C::Uses, K>,
     {
-        let (arena, own) = (self.arena(), self.access);
+        let (arena, own) = (self.arena(), self.reach);
         let mut places = arena.room(D::Reads::COUNT + D::Writes::COUNT);
         // A step's places are those of its `Reads`, then those of its `Writes`: positions in both
         // together are positions in its places.
@@ -149,8 +161,7 @@ impl<'r, C: Clauses> Window<'r, C> {
         D::Uses::each(&mut |index| resources.push(own.resources[index]));
         let places = Held::Lent(places.into_bump_slice());
         let resources = Held::Lent(resources.into_bump_slice());
-        // What is lent has nothing to drop.
-        (arena.bump()).alloc(Access::with::<D>(own.plan, places, resources))
+        Access::with(own.plan, places, resources)
     }
 }
 
@@ -160,7 +171,7 @@ fn bits_of(places: &[Place]) -> u64 {
     })
 }
 
-/// Lays out the slots of a route, step by step.
+/// Lays out the slots of a route, step by step, behind the request.
 pub(crate) struct PlanBuilder {
     id: PlanId,
     layout: Layout,
@@ -210,15 +221,15 @@ impl PlanBuilder {
         let id = NonZeroU64::new(NEXT.fetch_add(1, Ordering::Relaxed));
         PlanBuilder {
             id: PlanId(id.expect("no process builds 2^64 plans")),
-            layout: Layout::new::<()>(),
+            layout: REQUEST,
             slots: Slots::default(),
         }
     }
 
     /// The access of a step with these clauses. `resources` are the indices of `C::Uses`, in order.
-    pub(crate) fn access<C: Clauses>(&mut self, resources: Box<[u16]>) -> Access<'static> {
+    pub(crate) fn access<C: Clauses>(&mut self, resources: Box<[u16]>) -> Access<'static, C> {
         let (id, slots, layout) = (self.id, &mut self.slots, &mut self.layout);
-        Access::of::<C>(id, resources, |slot| Some(slots.find_or_add(slot, layout)))
+        Access::of(id, resources, |slot| Some(slots.find_or_add(slot, layout)))
             .expect("a slot that is not there is added")
     }
 
@@ -231,10 +242,9 @@ impl PlanBuilder {
             });
         }
         let layout = self.layout.pad_to_align();
-        if layout.size() > FRAME_BYTES_MAX {
-            return Err(PlanRefusal::TooLarge {
-                bytes: layout.size(),
-            });
+        let bytes = layout.size() - REQUEST.size();
+        if bytes > FRAME_BYTES_MAX {
+            return Err(PlanRefusal::TooLarge { bytes });
         }
         Ok(Plan {
             id: self.id,
@@ -247,5 +257,8 @@ impl PlanBuilder {
 /// How many slots a route may have: presence is a bit.
 pub(crate) const SLOTS_MAX: usize = 64;
 
-/// How many bytes the slots of a route may take: an offset is 16 bits.
-pub(crate) const FRAME_BYTES_MAX: usize = u16::MAX as usize;
+/// How many bytes the slots of a route may take: an offset is 16 bits, and the request comes first.
+pub(crate) const FRAME_BYTES_MAX: usize = u16::MAX as usize - REQUEST.size();
+
+/// What a block begins with.
+const REQUEST: Layout = Layout::new::<Request<'static>>();

@@ -262,6 +262,7 @@ impl<'r, Q> Query<'r, Q, InTransaction> {
             sql,
             rows_max,
             expects_row,
+            wanted: None,
             params: ArenaVec::new_in(bump),
             timeout,
             result: PhantomData,

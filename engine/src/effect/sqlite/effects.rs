@@ -297,7 +297,8 @@ impl<P: WorkerPort<SqliteJob>> SqliteEffects<P> {
             result,
             queued_at: job.queued_at,
             started_at: job.started_at,
-            finished_at: job.finished_at,
+            // A job that has panicked could not say when; it was not before it began.
+            finished_at: job.finished_at.max(job.started_at),
             batch_count: job.batch_count,
         };
         self.free.push(job);

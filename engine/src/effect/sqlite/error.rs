@@ -5,7 +5,7 @@ use std::fmt;
 use libsqlite3_sys as ffi;
 
 use super::effects::Refused;
-use crate::effect::decode::Undecoded;
+use crate::effect::record::EffectRecord;
 use crate::effect::row::TooLarge;
 use crate::step::{Fail, Failure};
 
@@ -30,6 +30,8 @@ pub struct SqlError {
     pub kind: SqlErrorKind,
     /// SQLite's extended result code; 0 where SQLite did not fail.
     pub extended_code: i32,
+    /// Which of the job's statements it was, from 0.
+    pub statement: u8,
     message: Message,
 }
 
@@ -96,6 +98,7 @@ impl SqlError {
         SqlError {
             kind,
             extended_code: 0,
+            statement: 0,
             message: Message::cut(message.as_bytes()),
         }
     }
@@ -105,12 +108,19 @@ impl SqlError {
         SqlError {
             kind: kind(extended_code),
             extended_code,
+            statement: 0,
             message: Message::cut(message),
         }
     }
 
-    /// What it means for the request in which it leaves that slot empty.
-    pub(crate) fn failure(&self, slot: &'static str) -> Failure {
+    /// As the error of the job's statement with this index.
+    pub(super) fn at(self, statement: usize) -> SqlError {
+        let statement = u8::try_from(statement).expect("a job has at most 16 statements");
+        SqlError { statement, ..self }
+    }
+
+    /// What it means for the request that has asked for this.
+    pub(crate) fn failure(&self, effect: &EffectRecord<'_>) -> Failure {
         let refused = |kind| Failure::new(kind, "constraint", self.broken_constraint());
         match self.kind {
             SqlErrorKind::Constraint(
@@ -119,8 +129,8 @@ impl SqlError {
             SqlErrorKind::Constraint(Constraint::Check | Constraint::NotNull) => {
                 refused(Fail::Unprocessable)
             }
-            SqlErrorKind::NoRow => Undecoded::NoRow.into_failure(slot),
-            SqlErrorKind::Deadline => Failure::new(Fail::Timeout, "effect", ""),
+            SqlErrorKind::NoRow => effect.missing_row(self.statement.into()),
+            SqlErrorKind::Deadline => Failure::new(Fail::Timeout, "effect", effect.slot),
             SqlErrorKind::Busy => Failure::new(Fail::Unavailable, "database", "busy"),
             _ => Failure::error("effect", self),
         }

@@ -88,6 +88,17 @@ impl fmt::Debug for Script {
 }
 
 /// A statement that a script is asked about.
+///
+/// ```
+/// use cutaway::effect::SqlValue;
+/// use cutaway::effect::sqlite::scripted::{Script, ScriptedAnswer};
+///
+/// let script = Script::new(|statement| match statement.params {
+///     [SqlValue::Int(id)] if statement.sql.starts_with("SELECT") => ScriptedAnswer::row((*id,)),
+///     _ => ScriptedAnswer::none(),
+/// });
+/// # let _ = script;
+/// ```
 #[derive(Debug)]
 pub struct ScriptedStatement<'j> {
     /// The name of the database's resource.
@@ -184,7 +195,8 @@ impl ScriptedWorker {
             });
             self.spend(answer.delay, job.deadline)?;
             let is_last = index + 1 == count;
-            self.take(&answer, job.mode, statement, is_last, result)?;
+            self.take(&answer, job.mode, statement, is_last, result)
+                .map_err(|error| error.at(index))?;
         }
         Ok(())
     }

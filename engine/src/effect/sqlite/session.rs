@@ -160,7 +160,8 @@ impl<C: Clock + 'static> Session<C> {
                 &mut entry.statement,
                 &mut operands,
                 result,
-            )?;
+            )
+            .map_err(|error| error.at(index))?;
             let ended_at = self.connection.watch().now();
             entry.took(ended_at.since(started_at));
             started_at = ended_at;

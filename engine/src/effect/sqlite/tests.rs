@@ -189,6 +189,7 @@ fn statement<'v>(sql: &'static str, values: &'v [SqlValue<'v>]) -> SqlStatement<
         params: values,
         rows_max: u32::MAX,
         expects_row: false,
+        wanted: None,
     }
 }
 
@@ -196,6 +197,7 @@ fn statement<'v>(sql: &'static str, values: &'v [SqlValue<'v>]) -> SqlStatement<
 fn expecting<'v>(sql: &'static str, values: &'v [SqlValue<'v>]) -> SqlStatement<'v> {
     SqlStatement {
         expects_row: true,
+        wanted: None,
         ..statement(sql, values)
     }
 }

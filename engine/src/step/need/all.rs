@@ -143,7 +143,10 @@ where
 /// ```
 #[must_use = "effects are performed only when they are returned with `cx.need`"]
 pub fn all_required<M>(members: M) -> AllRequired<M> {
-    AllRequired { members }
+    AllRequired {
+        members,
+        order: Order::Parallel,
+    }
 }
 
 /// What [`all_required`] gives.
@@ -151,6 +154,35 @@ pub fn all_required<M>(members: M) -> AllRequired<M> {
 #[derive(Clone, Copy, Debug)]
 pub struct AllRequired<M> {
     members: M,
+    order: Order,
+}
+
+impl<M> AllRequired<M> {
+    /// Each begins when the one before it has completed. What stands behind the last required one
+    /// never begins, nor does what follows a required failure.
+    ///
+    /// ```
+    /// use cutaway::prelude::*;
+    ///
+    /// resource!(pub Blog: Sqlite);
+    /// slot!(pub Cleaned: Option<Executed>);
+    /// slot!(pub Count: (i64,));
+    ///
+    /// /// Counts what is left when it could be cleaned, and what is there when it could not.
+    /// fn count(cx: &mut Cx<Writes<(Cleaned, Count)>, Uses<Blog>>) -> Step {
+    ///     let clean = cx.on(Blog).exec("DELETE FROM visits WHERE is_robot").timeout(5.millis());
+    ///     let count = cx.on(Blog).query_one("SELECT count(*) FROM visits");
+    ///     cx.need(all_required((clean.optional().into(Cleaned), count.into(Count))).in_order())
+    /// }
+    ///
+    /// let counting = chain(count);
+    /// ```
+    pub fn in_order(self) -> AllRequired<M> {
+        AllRequired {
+            order: Order::InOrder,
+            ..self
+        }
+    }
 }
 
 impl<M> Needed for AllRequired<M> {}
@@ -162,6 +194,7 @@ where
 {
     fn draft(self, draft: &mut Draft<'_, 'r, C>) {
         draft.join(Join::AllRequired);
+        draft.order(self.order);
         self.members.draft_each(draft);
     }
 }

@@ -5,8 +5,8 @@ use std::marker::PhantomData;
 
 use super::{Draft, IntoNeed};
 use crate::ctx::list::{Concat, Joined, ReadsThere, UsesThere, WritesThere};
-use crate::ctx::{Access, Clauses, Cx, Frame};
-use crate::step::chain::{Erased, Run};
+use crate::ctx::{Clauses, Cx, Frame};
+use crate::step::chain::{Placed, Run};
 use crate::step::decision::{IntoStep, Step};
 
 /// What a step can need, to be followed by a continuation.
@@ -77,11 +77,12 @@ where
     fn draft(self, draft: &mut Draft<'_, 'r, C>) {
         self.need.draft(draft);
         let window = draft.window();
-        let erased = Erased::<F, (A, B, D), R>::new(self.continuation);
+        let access = window.lend::<(A, B, D), I, J, K>();
+        let placed = Placed::<F, F, _, R>::new(self.continuation, access);
         let bump = window.arena().bump();
+        // What is lent has nothing to drop, nor has what is `Copy`.
         draft.continuation(bump.alloc(Continuation {
-            run: bump.alloc(erased),
-            access: window.lend::<(A, B, D), I, J, K>(),
+            run: bump.alloc(placed),
             name: any::type_name::<F>(),
         }));
     }
@@ -90,18 +91,17 @@ where
 /// A continuation in the arena of its request.
 pub(crate) struct Continuation<'r> {
     run: &'r dyn Run,
-    access: &'r Access<'r>,
     pub(crate) name: &'static str,
 }
 
 impl Continuation<'_> {
     /// The bits of the slots it reads.
     pub(crate) fn reads(&self) -> u64 {
-        self.access.reads()
+        self.run.reach().reads()
     }
 
     /// Runs it.
     pub(crate) fn call(&self, frame: &Frame) -> Step {
-        self.run.call(frame, self.access)
+        self.run.call(frame)
     }
 }

@@ -4,7 +4,7 @@ use std::any::TypeId;
 
 use cutaway_scheduler::Nanos;
 
-use super::{BodyUse, PlacedExtract, PlacedStep, Route, Usage};
+use super::{BodyUse, PlacedStep, Route, Usage};
 use crate::ctx::{BodyFormat, Extract, PlanBuilder, PlanRefusal, SlotMeta, Source};
 use crate::effect::{Body, ResourceMeta};
 use crate::http::Method;
@@ -188,25 +188,20 @@ fn place_step(
             .and_then(|index| u16::try_from(index).ok())
             .unwrap_or(u16::MAX)
     };
-    let access = entry
-        .step
-        .access(plan, entry.uses.iter().map(index_of).collect());
+    let step = (entry.step).place(plan, entry.uses.iter().map(index_of).collect());
     let mut extracts = Vec::new();
     for slot in &entry.reads {
         if let Some(extract) = slot.extract
             && !present.iter().any(|known| known.is(slot))
         {
             present.push(*slot);
-            extracts.push(PlacedExtract {
-                access: (extract.access)(plan),
-                run: extract.run,
-            });
+            extracts.push((extract.place)(plan));
         }
     }
     present.extend(&entry.writes);
     PlacedStep {
-        step: entry.step,
-        access,
+        slots_to_write: step.reach().writes(),
+        step,
         extracts: extracts.into(),
         name: entry.name,
         reads: entry.reads.into(),

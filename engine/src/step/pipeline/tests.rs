@@ -338,6 +338,7 @@ fn an_effect_parks_the_request_and_fills_its_slot() {
                 params: &[SqlValue::Int(7)],
                 rows_max: 1,
                 expects_row: false,
+                wanted: None,
             }],
         }
     );

@@ -15,7 +15,6 @@ use crate::effect::sqlite::scripted::Script;
 use crate::effect::sqlite::{JobHandle, SqlFinished, SqliteEffects, SqliteJob};
 use crate::effect::{
     EffectRecord, EffectResult, Fold, Operation, ResourceMeta, ResultBuffer, Sqlite, StoredFile,
-    Undecoded,
 };
 use crate::step::{Fail, Failure, NeedRecord, Order, caught};
 
@@ -206,11 +205,9 @@ impl Play {
         finished: SqlFinished,
     ) -> Result<EffectResult, Failure> {
         match finished.result {
-            Ok(buffer) if effect.needs_row && buffer.is_empty() => {
-                Err(Undecoded::NoRow.into_failure(effect.slot))
-            }
+            Ok(buffer) if effect.needs_row && buffer.is_empty() => Err(effect.missing_row(0)),
             Ok(buffer) => Ok(EffectResult::Rows(buffer)),
-            Err(error) => Err(error.failure(effect.slot)),
+            Err(error) => Err(error.failure(effect)),
         }
     }
 

@@ -126,6 +126,7 @@ fn finish(recorder: &mut Recorder, timeline: &Timeline, exchange: &Exchange<'_>,
 fn slow_is_past_the_threshold_and_a_bad_end_is_kept_anyway() {
     let cases = [
         (MarkKind::Answered, 200, 1, 1, None),
+        (MarkKind::Answered, 501, 1, 1, Some("[server error]")),
         (MarkKind::Answered, 200, 49, 1, None),
         (MarkKind::Answered, 200, 51, 1, Some("[slow]")),
         // Only the write makes it slow: promoted without its marks.
@@ -155,6 +156,32 @@ fn slow_is_past_the_threshold_and_a_bad_end_is_kept_anyway() {
             Some(reasons) => assert!(text.contains(reasons), "{reasons} in {text}"),
             None => assert_eq!(text, ""),
         }
+    }
+}
+
+/// A client that speaks another dialect must not fill the trace.
+#[test]
+fn what_could_not_be_read_is_no_error_of_the_server() {
+    for (status, has_panicked, reasons) in [
+        (400, false, None),
+        (501, false, None),
+        (505, false, None),
+        (500, true, Some("[server error, panic]")),
+    ] {
+        let mut desk = desk(TraceMode::Slow);
+        let mut request = Timeline::new();
+        request.start(Nanos::ZERO, true);
+        request.stamp(MarkKind::Refused, Nanos(MILLI), 0, status);
+        request.stamp(MarkKind::Encoded, Nanos(MILLI), 0, 0);
+        let unread = Exchange {
+            route: None,
+            has_panicked,
+            ..exchange(status as u16)
+        };
+        finish(&mut desk.recorder, &request, &unread, 1);
+        let (stats, text) = desk.close();
+        assert_eq!(stats.kept_count, u64::from(reasons.is_some()), "{status}");
+        assert!(text.contains(reasons.unwrap_or_default()), "{text}");
     }
 }
 

@@ -5,7 +5,7 @@ use cutaway_reactor::Ticket;
 use cutaway_reactor::sim::SimConfig;
 
 use super::*;
-use crate::effect::record::SqlStatement;
+use crate::effect::record::{EffectRecord, Operation, SqlStatement};
 use crate::effect::row::{Executed, TooLarge};
 use crate::effect::sqlite::{Constraint, JobHandle, SqlFinished};
 use crate::testing::silenced;
@@ -66,6 +66,7 @@ fn statement<'v>(sql: &'static str, params: &'v [SqlValue<'v>], rows_max: u32) -
         params,
         rows_max,
         expects_row: false,
+        wanted: None,
     }
 }
 
@@ -163,6 +164,7 @@ fn a_statement_that_expects_a_row_fails_without_one() {
     let mut kind = |sql| {
         let statement = SqlStatement {
             expects_row: true,
+            wanted: None,
             ..statement(sql, &[], 1)
         };
         let error = stage.run(SqlMode::Write, &[statement]).err();
@@ -177,10 +179,10 @@ fn a_statement_that_expects_a_row_fails_without_one() {
 fn a_refusal_is_worded_as_by_sqlite() {
     let check = |constraint, which: &str, expected: &str| {
         let answer = ScriptedAnswer::constraint(constraint, which);
-        assert_eq!(
-            answer.given.unwrap_err().failure("Post").to_string(),
-            expected
-        );
+        let length = Nanos::ZERO;
+        let effect = EffectRecord::new(None, Operation::Timer { length });
+        let failure = answer.given.unwrap_err().failure(&effect);
+        assert_eq!(failure.to_string(), expected);
     };
     check(
         Constraint::Unique,
@@ -313,6 +315,23 @@ fn a_panic_is_its_own_jobs_only() {
         assert_eq!(kind, SqlErrorKind::Panicked);
         assert_eq!(message, "as the test wants it");
         assert_eq!(words(SELECT), None);
+    });
+}
+
+/// One that waited for its turn and then panicked has not ended before it began.
+#[test]
+fn a_panic_comes_after_the_start_of_its_job() {
+    let mut stage = Stage::new(|statement| match statement.sql {
+        INSERT => panic!("as the test wants it"),
+        _ => ScriptedAnswer::changed(1).after(std::time::Duration::from_millis(3)),
+    });
+    stage.start(SqlMode::Write, &[statement(SELECT, &[], 1)], Nanos::NEVER);
+    stage.start(SqlMode::Write, &[statement(INSERT, &[], 1)], Nanos::NEVER);
+    silenced(|| {
+        assert_eq!(stage.wait().result.map(drop), Ok(()));
+        let finished = stage.wait();
+        assert!(finished.started_at >= Nanos::from_millis(3));
+        assert_eq!(finished.finished_at, finished.started_at);
     });
 }
 

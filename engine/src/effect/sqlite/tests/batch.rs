@@ -73,6 +73,47 @@ fn neighbours_of_a_lost_transaction_are_run_again() {
     check(job(sql, &[]), foreign);
 }
 
+/// A clock whose time is what others see of the database: how many authors there are.
+#[derive(Clone)]
+struct Witness(Rc<Place>);
+
+impl Clock for Witness {
+    fn now(&self) -> Nanos {
+        Nanos(names(&self.0).len() as u64)
+    }
+}
+
+/// A write has finished when it is there for others, not when its statement has run.
+#[test]
+fn a_write_takes_until_it_is_committed() {
+    let place = Rc::new(Place::new());
+    drop(place.settings().writer(RealClock::new()).unwrap());
+    let mut writer = place.settings().writer(Witness(Rc::clone(&place))).unwrap();
+    let sql = "INSERT INTO authors (name) VALUES (?1)";
+    let insert = |name: &str| job(sql, &[SqlValue::Text(name)]);
+    let mut check = |mut held: Vec<Box<SqliteJob>>, before: u64, after: u64| {
+        for job in &mut held {
+            assert_eq!(writer.run(job), Publish::Held);
+            assert_eq!(job.started_at, Nanos(before));
+        }
+        writer.settle(&mut held);
+        for job in held {
+            assert_eq!(job.finished_at, Nanos(after), "{:?}", job.error);
+        }
+    };
+    check(vec![insert("one"), insert("two")], 0, 2);
+    // A transaction of its own for each, since one has taken the common one down.
+    let culprit = "INSERT OR ROLLBACK INTO authors (name) VALUES ('one')";
+    check(
+        vec![insert("three"), job(culprit, &[]), insert("four")],
+        2,
+        4,
+    );
+    let name = [SqlValue::Text("five")];
+    let both = [statement(sql, &name), statement(COUNT, &[])];
+    check(vec![job_of(SqlMode::Write, &both)], 4, 5);
+}
+
 #[test]
 fn a_panic_keeps_neither_lock_nor_changes() {
     let place = Place::new();

@@ -1,0 +1,7 @@
+//! A resource has a kind.
+
+use cutaway::prelude::*;
+
+resource!(pub Blog);
+
+fn main() {}

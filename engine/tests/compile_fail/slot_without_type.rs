@@ -1,0 +1,7 @@
+//! A slot has a type.
+
+use cutaway::prelude::*;
+
+slot!(pub Title);
+
+fn main() {}
