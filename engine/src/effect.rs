@@ -8,6 +8,8 @@
 mod ask;
 pub mod body;
 pub mod decode;
+pub mod directory;
+pub mod file;
 pub mod query;
 mod record;
 pub mod row;
@@ -20,6 +22,8 @@ use std::any::TypeId;
 pub use ask::{Ask, DecodeList, Effect};
 pub use body::{Body, BodyHandle, Fold};
 pub use decode::{Answer, Answers, Decode, FromRow, Undecoded};
+pub use directory::Directory;
+pub use file::{DirectoryHandle, NewFile, StoredFile};
 pub use query::{Bind, Query, SqlValue, SqliteHandle, Transaction};
 pub use record::{EffectRecord, EffectResult, Operation, SqlMode, SqlStatement, Wanted};
 pub use row::{
@@ -82,6 +86,8 @@ pub struct ResourceIndex(pub(crate) u16);
 pub enum Settings {
     /// A SQLite database.
     Sqlite(Sqlite),
+    /// A directory.
+    Directory(Directory),
 }
 
 /// What is known of a resource at run time.
@@ -108,6 +114,7 @@ impl ResourceMeta {
 mod sealed {
     pub trait Sealed {}
     impl Sealed for super::Sqlite {}
+    impl Sealed for super::Directory {}
     impl Sealed for super::body::RequestBody {}
 
     pub trait Asking {}

@@ -6,6 +6,7 @@ use cutaway_reactor::UringError;
 use thiserror::Error;
 
 use crate::config::ConfigRefused;
+use crate::effect::directory::DirectoryError;
 use crate::effect::sqlite::OpenError;
 use crate::http::Refusal;
 use crate::step::Fail;
@@ -79,6 +80,14 @@ pub enum Error {
         resource: &'static str,
         /// What is wrong.
         error: OpenError,
+    },
+    /// A directory could not be opened.
+    #[error("resource {resource}: {error}")]
+    Directory {
+        /// The resource's name.
+        resource: &'static str,
+        /// What is wrong.
+        error: DirectoryError,
     },
     /// The kernel refused something small that every process has.
     #[error("{what}: {error}")]

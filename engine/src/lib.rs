@@ -60,7 +60,9 @@ pub use timeline::TraceMode;
 /// What a file of steps needs.
 pub mod prelude {
     pub use crate::ctx::{Cx, FromText, Reads, Uses, Writes};
-    pub use crate::effect::{Body, DecodeError, Elapsed, Executed, FromRow, Row, Sqlite};
+    pub use crate::effect::{
+        Body, DecodeError, Directory, Elapsed, Executed, FromRow, Row, Sqlite, StoredFile,
+    };
     pub use crate::http::Status;
     pub use crate::routes::Routes;
     pub use crate::server::Engine;

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
 
-use cutaway_reactor::worker::{self, Death, ThreadPort};
+use cutaway_reactor::worker::{self, Death};
 use cutaway_reactor::{ListenerOptions, Real, RealClock, Uring, UringOptions, Waker, listen};
 use cutaway_scheduler::{Clock, Nanos};
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -22,11 +22,11 @@ use signal_hook::iterator::Signals;
 use crate::config::Serving;
 use crate::ctx::IdSource;
 use crate::effect::Settings;
-use crate::effect::sqlite::{Seat, SqliteEffects, SqliteJob};
+use crate::effect::sqlite::Seat;
 use crate::error::Error;
 use crate::limits::Limits;
 use crate::routes::BuiltRoutes;
-use crate::shard::{Core, Shard, ShardStats, host};
+use crate::shard::{Core, Performer, Shard, ShardStats, host};
 use crate::timeline::{Exporter, ExporterStats, Names, Recorder, RecorderConfig};
 
 pub use engine::Engine;
@@ -337,7 +337,7 @@ struct Berth {
     listener: TcpListener,
     limits: Limits,
     routes: Arc<BuiltRoutes>,
-    effects: Vec<SqliteEffects<ThreadPort<SqliteJob>>>,
+    effects: Vec<Performer<Real>>,
     recorder: Recorder,
     ids: IdSource,
 }
@@ -452,7 +452,7 @@ fn listen_all(address: SocketAddr, count: usize) -> Result<Vec<TcpListener>, Err
 }
 
 /// The faces of all resources, for each shard.
-type EffectsOfShards = Vec<Vec<SqliteEffects<ThreadPort<SqliteJob>>>>;
+type EffectsOfShards = Vec<Vec<Performer<Real>>>;
 
 fn open_resources(
     routes: &BuiltRoutes,
@@ -466,15 +466,23 @@ fn open_resources(
         let (worker, text) = (death.worker.clone(), death.text.clone());
         let _ = reporter.send(News::Fault(Error::WorkerDied { worker, text }));
     });
-    for (name, Settings::Sqlite(sqlite)) in routes.resources() {
-        let opened = sqlite
-            .start(name, seats, clock.clone(), Arc::clone(&on_death))
-            .map_err(|error| Error::Database {
-                resource: name,
-                error,
-            })?;
-        for (of_shard, effects) in of_shards.iter_mut().zip(opened) {
-            of_shard.push(effects);
+    for (name, settings) in routes.resources() {
+        let resource = *name;
+        let (clock, on_death) = (clock.clone(), Arc::clone(&on_death));
+        let opened: Vec<Performer<Real>> = match settings {
+            Settings::Sqlite(sqlite) => {
+                let opened = sqlite.start(name, seats, clock, on_death);
+                let opened = opened.map_err(|error| Error::Database { resource, error })?;
+                opened.into_iter().map(Performer::Database).collect()
+            }
+            Settings::Directory(directory) => {
+                let opened = directory.start(name, seats, clock, on_death);
+                let opened = opened.map_err(|error| Error::Directory { resource, error })?;
+                opened.into_iter().map(Performer::Directory).collect()
+            }
+        };
+        for (of_shard, performer) in of_shards.iter_mut().zip(opened) {
+            of_shard.push(performer);
         }
     }
     Ok(of_shards)

@@ -24,11 +24,13 @@ mod inflow;
 mod intake;
 mod outlet;
 mod park;
+mod performer;
 mod reply;
 mod request;
 mod run;
 mod spare;
 mod stats;
+mod store;
 mod table;
 mod turn;
 mod underway;
@@ -37,6 +39,7 @@ mod witness;
 
 pub(crate) use self::core::Core;
 pub use connection::Close;
+pub(crate) use performer::Performer;
 pub use stats::ShardStats;
 pub use turn::{Shard, Turn};
 #[cfg(test)]

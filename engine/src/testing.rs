@@ -192,6 +192,7 @@ mod spend;
 mod step;
 mod timeline;
 
+pub use crate::effect::directory::{Disk, DiskFault};
 pub use crate::effect::sqlite::scripted::{IntoScriptedRow, ScriptedAnswer, ScriptedStatement};
 #[cfg(test)]
 pub(crate) use app::Scratch;

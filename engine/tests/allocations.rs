@@ -161,6 +161,8 @@ impl Allocated {
 }
 
 resource!(pub Notes: Sqlite);
+resource!(pub Uploads: Directory);
+slot!(pub Saved: StoredFile);
 slot!(pub NoteId: i64 = path "id");
 slot!(pub Note<'r>: Option<(i64, &'r str)>);
 slot!(pub Large: Option<(i64,)>);
@@ -288,6 +290,16 @@ impl Drop for Tallied {
     fn drop(&mut self) {
         std::hint::black_box(self.0);
     }
+}
+
+/// What is stored is not kept; the file of before is replaced.
+fn store(cx: &mut Cx<Writes<Saved>, Uses<(Body, Uploads)>>) -> Step {
+    let file = cx.on(Uploads).file("a.txt").replacing();
+    cx.need(cx.body().to_file(file).into(Saved))
+}
+
+fn show_stored(cx: &mut Cx<Reads<Saved>>) -> Step {
+    cx.json(&cx.get(Saved).bytes)
 }
 
 fn take_form(cx: &mut Cx<Reads<Form>>) -> Step {
@@ -517,6 +529,8 @@ fn widen_contents(address: SocketAddr) {
 #[test]
 fn a_warm_request_allocates_nothing() {
     let scratch = Scratch::new("allocations");
+    // Ten thousand files that a disk would have to make durable.
+    let in_memory = Scratch::in_memory("allocations");
     let schema = "
         CREATE TABLE notes (id INTEGER PRIMARY KEY, body TEXT NOT NULL);
         INSERT INTO notes (body) VALUES ('one'), ('two'), ('three');";
@@ -524,6 +538,7 @@ fn a_warm_request_allocates_nothing() {
     let patient = 60.secs();
     let routes = Routes::new()
         .resource(Notes, Sqlite::open(scratch.join("notes.db")).schema(schema))
+        .resource(Uploads, Directory::open(in_memory.join("uploads")))
         .get("/plain", chain(plain).deadline(patient))
         .get("/notes/{id}", chain(load).then(show).deadline(patient))
         .get(
@@ -543,6 +558,7 @@ fn a_warm_request_allocates_nothing() {
             chain(take_meanwhile).then(show_taken).deadline(patient),
         )
         .post("/tally", chain(tally).then(show_tally).deadline(patient))
+        .post("/stored", chain(store).then(show_stored).deadline(patient))
         .post("/form", chain(take_form).deadline(patient))
         .get("/wait", chain(wait).then(plain).deadline(patient))
         .get("/boxed", chain(plain_boxed).deadline(patient))
@@ -602,6 +618,10 @@ fn a_warm_request_allocates_nothing() {
                 "application/json",
                 r#"{"title": "A title", "author": {"name": "Ann"}, "stars": 5}"#,
             ),
+        ),
+        (
+            "a file",
+            post("/stored", "text/plain", &"one two three".repeat(300)),
         ),
         ("a fold", post("/tally", "text/plain", "one two three")),
         (

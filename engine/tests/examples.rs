@@ -45,6 +45,7 @@ examples! {
     shared_chains "../examples/06_shared_chains.rs"
     errors "../examples/07_errors.rs"
     testing "../examples/08_testing.rs"
+    uploads "../examples/09_uploads.rs"
 }
 
 /// Where the heads say that an example listens.

@@ -10,6 +10,7 @@ use super::Serving;
 use super::fault::{nearest, suggestion};
 use super::raw::Raw;
 use crate::bound::{Bound, End, Range, Unit};
+use crate::effect::directory::DirectoryBounds;
 use crate::effect::sqlite::SqliteBounds;
 use crate::limits::Limits;
 use crate::timeline::TraceMode;
@@ -96,6 +97,7 @@ enum Target {
     Deadline,
     Path,
     Sqlite(&'static Bound<SqliteBounds>),
+    Directory(&'static Bound<DirectoryBounds>),
 }
 
 /// A key's value, ready to be set.
@@ -108,6 +110,7 @@ pub(super) enum Change {
     Deadline(Nanos),
     Path(PathBuf),
     Sqlite(&'static Bound<SqliteBounds>, u64),
+    Directory(&'static Bound<DirectoryBounds>, u64),
 }
 
 /// The keys that are not declared as a bound elsewhere.
@@ -135,8 +138,8 @@ static OWN: [Key; 5] = [
         section: Section::Resources,
         name: "path",
         doc: &[
-            " The SQLite file; made where it is not there. In a configuration file it is relative to",
-            " that file's folder.",
+            " The SQLite file, or the directory that files are written into; made where it is not there.",
+            " In a configuration file it is relative to that file's folder.",
         ],
         takes: Takes::Word("a path, like \"blog.db\""),
         target: Target::Path,
@@ -176,9 +179,13 @@ pub(super) fn keys() -> impl Iterator<Item = Key> {
     let sqlite = |bound: &'static Bound<SqliteBounds>| {
         Key::of_amount(Section::Resources, &bound.range, Target::Sqlite(bound))
     };
+    let directory = |bound: &'static Bound<DirectoryBounds>| {
+        Key::of_amount(Section::Resources, &bound.range, Target::Directory(bound))
+    };
     (OWN.iter().copied())
         .chain(Limits::BOUNDS.iter().map(limit))
         .chain(SqliteBounds::BOUNDS.iter().map(sqlite))
+        .chain(DirectoryBounds::BOUNDS.iter().map(directory))
 }
 
 impl Key {
@@ -189,6 +196,15 @@ impl Key {
             doc: range.doc,
             takes: Takes::Amount(range),
             target,
+        }
+    }
+
+    /// The kind of resource that it is a key of; none where that makes no difference.
+    pub fn kind(&self) -> Option<&'static str> {
+        match self.target {
+            Target::Sqlite(_) => Some("Sqlite"),
+            Target::Directory(_) => Some("Directory"),
+            _ => None,
         }
     }
 
@@ -203,6 +219,7 @@ impl Key {
             Target::Deadline => Change::Deadline(Nanos(raw.amount(&DEADLINE)?)),
             Target::Path => Change::Path(folder.join(raw.word(&self.takes)?)),
             Target::Sqlite(bound) => Change::Sqlite(bound, raw.amount(&bound.range)?),
+            Target::Directory(bound) => Change::Directory(bound, raw.amount(&bound.range)?),
         })
     }
 
@@ -221,6 +238,7 @@ impl Key {
             Target::Limit(bound) => amount(&bound.range, bound.range.default),
             Target::Path => DefaultValue::Told("what the program says"),
             Target::Sqlite(bound) => amount(&bound.range, bound.range.default),
+            Target::Directory(bound) => amount(&bound.range, bound.range.default),
             Target::Deadline => {
                 let classes = ClassTable::default();
                 match entry.and_then(|entry| classes.find(entry)) {

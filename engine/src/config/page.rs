@@ -39,7 +39,8 @@ fn heading(section: Section) -> String {
         ),
         Section::Resources => (
             "[resources.NAME]",
-            "A SQLite database; `NAME` is what the program calls it: `Blog` for `resource!(Blog: Sqlite)`.",
+            "A resource; `NAME` is what the program calls it: `Blog` for `resource!(Blog: Sqlite)`. Some \
+             keys are those of one kind of resource.",
         ),
     };
     format!("## `{title}`\n\n{about}\n\n")
@@ -58,8 +59,9 @@ fn row(key: &Key) -> String {
     // The lines of documentation begin with the blank behind their slashes.
     let doc: Vec<&str> = key.doc.iter().map(|line| line.trim()).collect();
     let doc = doc.join(" ").replace("  ", " ");
+    let kind = (key.kind()).map_or(String::new(), |kind| format!("`{kind}`: "));
     format!(
-        "| `{}` | {default} | {takes} | {} |\n",
+        "| `{}` | {default} | {takes} | {kind}{} |\n",
         key.name,
         doc.trim()
     )
@@ -84,16 +86,25 @@ pub(super) fn defaults() -> String {
     let classes = ClassTable::default();
     let mut file = String::new();
     for section in Section::ALL {
-        let entries: Vec<Option<&str>> = match section {
-            Section::Server | Section::Limits => vec![None],
-            Section::Classes => classes.iter().map(|(_, class)| Some(class.name)).collect(),
-            Section::Resources => vec![Some("Blog")],
+        let entries: Vec<(Option<&str>, Option<&str>)> = match section {
+            Section::Server | Section::Limits => vec![(None, None)],
+            Section::Classes => {
+                let classes = classes.iter();
+                classes.map(|(_, class)| (Some(class.name), None)).collect()
+            }
+            Section::Resources => vec![
+                (Some("Blog"), Some("Sqlite")),
+                (Some("Uploads"), Some("Directory")),
+            ],
         };
-        for entry in entries {
+        for (entry, kind) in entries {
             let blank = if file.is_empty() { "" } else { "\n" };
             let below = entry.map_or(String::new(), |entry| format!(".{entry}"));
             file += &format!("{blank}[{section}{below}]\n");
-            for key in section.keys() {
+            for key in section
+                .keys()
+                .filter(|key| key.kind().is_none_or(|of| kind == Some(of)))
+            {
                 let written = match key.default_value(entry) {
                     DefaultValue::Written(value) => writeln!(file, "{} = {value}", key.name),
                     DefaultValue::Told(words) => writeln!(file, "# {}: {words}", key.name),

@@ -5,8 +5,9 @@ use cutaway_scheduler::ClassTable;
 use super::fault::{ConfigRefused, Fault, Place, nearest, suggestion};
 use super::key::{Change, KeyPath, Section};
 use super::{Config, Mention, Serving, Setting};
-use crate::bound;
+use crate::bound::{self, Range};
 use crate::effect::Settings;
+use crate::effect::directory::DirectoryBounds;
 use crate::effect::sqlite::SqliteBounds;
 use crate::limits::Limits;
 
@@ -29,7 +30,7 @@ impl Config {
         let mut faults = self.faults.clone();
         faults.extend(self.unknown_entries(&base));
         faults.extend(self.limits_out_of_range(base.limits, &winners));
-        faults.extend(databases_out_of_range(&base, &winners));
+        faults.extend(resources_out_of_range(&base, &winners));
         if !faults.is_empty() {
             return Err(ConfigRefused::of(faults));
         }
@@ -124,21 +125,47 @@ impl Config {
     }
 }
 
-/// Bounds of databases that the program has set to what cannot hold.
-fn databases_out_of_range(base: &Base<'_>, winners: &[&Setting]) -> Vec<Fault> {
+/// Bounds of resources that the program has set to what cannot hold, and keys of another kind of
+/// resource.
+fn resources_out_of_range(base: &Base<'_>, winners: &[&Setting]) -> Vec<Fault> {
     let mut faults = Vec::new();
     for (name, settings) in base.resources.as_deref().unwrap_or_default() {
-        let Settings::Sqlite(sqlite) = settings;
-        let mut bounds = sqlite.bounds().clone();
-        for setting in winners.iter().filter(|setting| setting.is_for(name)) {
-            if let Change::Sqlite(bound, amount) = &setting.change {
-                (bound.set)(&mut bounds, *amount);
+        let mut out_of_range = |refusals: Vec<(&Range, String)>| {
+            faults.extend(refusals.into_iter().map(|(range, refusal)| {
+                let text = format!("`resources.{name}.{}` {refusal}", range.name);
+                Fault::new(Place::Program, text)
+            }));
+        };
+        let own = winners.iter().filter(|setting| setting.is_for(name));
+        let mut foreign = Vec::new();
+        match settings {
+            Settings::Sqlite(sqlite) => {
+                let mut bounds = sqlite.bounds().clone();
+                for setting in own {
+                    match &setting.change {
+                        Change::Sqlite(bound, amount) => (bound.set)(&mut bounds, *amount),
+                        Change::Directory(..) => foreign.push((*setting, "Sqlite")),
+                        _ => {}
+                    }
+                }
+                out_of_range(bound::refusals(&bounds, SqliteBounds::BOUNDS));
+            }
+            Settings::Directory(directory) => {
+                let mut bounds = directory.bounds().clone();
+                for setting in own {
+                    match &setting.change {
+                        Change::Directory(bound, amount) => (bound.set)(&mut bounds, *amount),
+                        Change::Sqlite(..) => foreign.push((*setting, "Directory")),
+                        _ => {}
+                    }
+                }
+                out_of_range(bound::refusals(&bounds, DirectoryBounds::BOUNDS));
             }
         }
-        for (range, refusal) in bound::refusals(&bounds, SqliteBounds::BOUNDS) {
-            let text = format!("`resources.{name}.{}` {refusal}", range.name);
-            faults.push(Fault::new(Place::Program, text));
-        }
+        faults.extend(foreign.into_iter().map(|(setting, kind)| {
+            let text = format!("`{}` is no key of a `{kind}`", setting.path);
+            Fault::new(setting.place.clone(), text)
+        }));
     }
     faults
 }
@@ -146,10 +173,10 @@ fn databases_out_of_range(base: &Base<'_>, winners: &[&Setting]) -> Vec<Fault> {
 fn apply(winners: &[&Setting], base: Base<'_>) {
     let resources = base.resources.unwrap_or_default();
     for setting in winners {
-        let database = (resources.iter_mut())
+        let resource = (resources.iter_mut())
             .find(|(name, _)| setting.is_for(name))
-            .map(|(_, Settings::Sqlite(sqlite))| sqlite);
-        match (&setting.change, database) {
+            .map(|(_, settings)| settings);
+        match (&setting.change, resource) {
             (Change::Address(address), _) => base.serving.address = *address,
             (Change::Shards(count), _) => base.serving.shards = Some(*count),
             (Change::Trace(mode), _) => base.serving.trace = *mode,
@@ -162,12 +189,16 @@ fn apply(winners: &[&Setting], base: Base<'_>) {
                     set.expect("the range of a deadline begins above zero");
                 }
             }
-            (Change::Path(path), Some(sqlite)) => sqlite.set_path(path),
-            (Change::Sqlite(bound, amount), Some(sqlite)) => {
+            (Change::Path(path), Some(Settings::Sqlite(sqlite))) => sqlite.set_path(path),
+            (Change::Path(path), Some(Settings::Directory(directory))) => directory.set_path(path),
+            (Change::Sqlite(bound, amount), Some(Settings::Sqlite(sqlite))) => {
                 (bound.set)(sqlite.bounds_mut(), *amount);
             }
-            // Of a program whose resources are not known.
-            (Change::Path(_) | Change::Sqlite(..), None) => {}
+            (Change::Directory(bound, amount), Some(Settings::Directory(directory))) => {
+                (bound.set)(directory.bounds_mut(), *amount);
+            }
+            // Of a program whose resources are not known; of another kind it is a fault already.
+            (Change::Path(_) | Change::Sqlite(..) | Change::Directory(..), _) => {}
         }
     }
 }

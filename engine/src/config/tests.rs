@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use super::key::{Key, Takes, keys};
 use super::*;
 use crate::bound::{End, Range, Unit};
+use crate::effect::directory::{Directory, DirectoryBounds};
 use crate::effect::sqlite::{Sqlite, SqliteBounds};
 use crate::effect::{Kind, Settings};
 
@@ -21,7 +22,7 @@ struct Program {
 }
 
 impl Program {
-    /// A program with a database called `Blog`, and another one.
+    /// A program with a database called `Blog`, another one, and a directory.
     fn new() -> Program {
         let sqlite = |path: &str| Sqlite::open(path).settings();
         Program {
@@ -31,6 +32,7 @@ impl Program {
             resources: vec![
                 ("Blog", sqlite("own.db")),
                 ("UserNotes", sqlite("notes.db")),
+                ("Uploads", Directory::open("uploads").settings()),
             ],
         }
     }
@@ -52,8 +54,10 @@ impl Program {
 
     fn sqlite(&self, name: &str) -> &Sqlite {
         let mut found = self.resources.iter().filter(|(known, _)| *known == name);
-        let (_, Settings::Sqlite(sqlite)) = found.next().unwrap();
-        sqlite
+        match found.next() {
+            Some((_, Settings::Sqlite(sqlite))) => sqlite,
+            _ => panic!("no database `{name}`"),
+        }
     }
 
     fn deadline(&self, name: &str) -> Nanos {
@@ -562,9 +566,17 @@ fn the_defaults_that_the_page_prints_are_those_of_the_program() {
     for bound in Limits::BOUNDS {
         (bound.set)(&mut other.limits, bound.range.default + 1);
     }
-    let Settings::Sqlite(sqlite) = &mut other.resources[0].1;
+    let Settings::Sqlite(sqlite) = &mut other.resources[0].1 else {
+        panic!("it is a database");
+    };
     for bound in SqliteBounds::BOUNDS {
         (bound.set)(sqlite.bounds_mut(), bound.range.default + 1);
+    }
+    let Settings::Directory(directory) = &mut other.resources[2].1 else {
+        panic!("it is a directory");
+    };
+    for bound in DirectoryBounds::BOUNDS {
+        (bound.set)(directory.bounds_mut(), bound.range.default - 1);
     }
     other.serving.trace = TraceMode::Off;
     other.serving.address = "[::1]:1".parse().unwrap();
@@ -575,6 +587,30 @@ fn the_defaults_that_the_page_prints_are_those_of_the_program() {
         .settle(&Config::new().text("blog.toml", &text))
         .unwrap();
     assert_eq!(format!("{other:?}"), format!("{:?}", Program::new()));
+}
+
+#[test]
+fn a_directory_has_keys_of_its_own() {
+    let text = "[resources.Uploads]\npath = 'files'\nuploads_max = 8\nwrite_bytes = '64 KiB'";
+    let program = Program::configured(&Config::new().text("etc/x.toml", text));
+    let (_, Settings::Directory(directory)) = &program.resources[2] else {
+        panic!("it is a directory");
+    };
+    assert_eq!(directory.path(), Path::new("etc/files"));
+    let bounds = directory.bounds();
+    assert_eq!((bounds.uploads_max, bounds.write_bytes), (8, 64 << 10));
+    check(
+        "[resources.Uploads]\nreaders = 2\n[resources.Blog]\nuploads_max = 2",
+        &[
+            "blog.toml:2:11: `resources.Uploads.readers` is no key of a `Directory`",
+            "blog.toml:4:15: `resources.Blog.uploads_max` is no key of a `Sqlite`",
+        ],
+    );
+    let mut program = Program::new();
+    program.resources[2].1 = Directory::open("uploads").uploads_max(256).settings();
+    let refused = program.settle(&Config::new()).unwrap_err().to_string();
+    let told = "`resources.Uploads.uploads_max` is 256; it takes 1 to 255";
+    assert!(refused.contains(told), "{refused}");
 }
 
 #[test]
@@ -638,6 +674,7 @@ fn amount_keys() -> Vec<(KeyPath, &'static Range)> {
         let entry = match key.section {
             Section::Server | Section::Limits => None,
             Section::Classes => Some("batch"),
+            Section::Resources if key.kind() == Some("Directory") => Some("Uploads"),
             Section::Resources => Some("Blog"),
         };
         Some((KeyPath::new(key, entry), range))

@@ -16,8 +16,9 @@ use serde::Deserialize;
 
 use super::ask::{Ask, Effect};
 use super::decode::{Answer, Decode, Undecoded};
+use super::file::{BodyFile, NewFile};
 use super::record::{EffectRecord, Operation};
-use super::shape::Shape;
+use super::shape::{Optional, Shape};
 use super::{Kind, Resource, ResourceIndex, Settings};
 use crate::ctx::{Arena, BodyFormat, FromText, Keeper, Slot, Value, content};
 use crate::step::Failure;
@@ -130,7 +131,8 @@ impl<'r> BodyHandle<'r> {
         Content::of(BodyFormat::Text, None)
     }
 
-    /// JSON, into a slot of a type that serde can read.
+    /// JSON, into a slot of a type that serde can read. The slot says which: `json()` itself has no
+    /// type parameter, and needs none.
     ///
     /// ```
     /// use cutaway::prelude::*;
@@ -212,6 +214,75 @@ impl<'r> BodyHandle<'r> {
         let fold: &'r Adding<'r, T> = self.keeper.arena().bump().alloc(Adding { state, add });
         Content::of(BodyFormat::Bytes, Some(Fold(fold)))
     }
+
+    /// Writes the content into a file as it comes, without keeping it, and gives the file its name when
+    /// it is whole. Into a slot of type [`StoredFile`](super::StoredFile).
+    ///
+    /// ```
+    /// use cutaway::prelude::*;
+    ///
+    /// resource!(pub Uploads: Directory);
+    /// slot!(pub Name<'r>: &'r str = path "name");
+    /// slot!(pub Saved: StoredFile);
+    ///
+    /// fn save(cx: &mut Cx<Reads<Name>, Writes<Saved>, Uses<(Body, Uploads)>>) -> Step {
+    ///     let file = cx.on(Uploads).file(cx.get(Name)).replacing();
+    ///     cx.need(cx.body().to_file(file).into(Saved))
+    /// }
+    ///
+    /// fn show(cx: &mut Cx<Reads<Saved>>) -> Step {
+    ///     let is_new = !cx.get(Saved).has_replaced;
+    ///     cx.status(if is_new { Status::CREATED } else { Status::OK }).text("stored")
+    /// }
+    ///
+    /// let routes = Routes::new()
+    ///     .resource(Uploads, Directory::open("uploads"))
+    ///     .put("/files/{name}", chain(save).then(show).deadline(600.secs()).body_bytes_max(1 << 30))
+    ///     .build()?;
+    ///
+    /// let app = cutaway::testing::App::new(routes);
+    /// app.put("/files/a.txt").body("hello").send().assert_status(Status::CREATED);
+    /// assert_eq!(app.disk(Uploads).file("a.txt").as_deref(), Some(&b"hello"[..]));
+    /// app.put("/files/a.txt").body("other").send().assert_status(Status::OK);
+    /// app.put("/files/..%2fa.txt").body("x").send().assert_status(Status::UNPROCESSABLE_CONTENT);
+    /// app.finish();
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
+    ///
+    /// A file under its name is whole and durable: it is written without a name, synced, named, and its
+    /// directory synced, before the effect completes. Where anything goes wrong before that, the
+    /// client going away included, nothing of it is left.
+    ///
+    /// # Bounds
+    /// The request's [deadline](crate::step::Chain::deadline) covers the whole upload: a route for large
+    /// files should have a longer one than its class, or [none](crate::step::Chain::no_deadline); a
+    /// client that sends nothing is given up all the same. How much may come is
+    /// [`body_bytes_max`](crate::step::Chain::body_bytes_max), which may be far more than fits in
+    /// memory: about two times [`write_bytes`](super::directory::DirectoryBounds::write_bytes) are held
+    /// at a time, and while the disk is slower than that, the client is not read from.
+    ///
+    /// # Errors
+    /// The effect fails with a 422 for a name that no file may have; a 409 where there is a file of the
+    /// name that is not to be [replaced](NewFile::replacing), before the content is asked for if it is
+    /// known by then; a 507 where the disk is full; a 503 where too many files are written at a time; a
+    /// 500, told to the trace only, where the disk fails. As with the other effects a 413, 408 or 400
+    /// where the content is too large, too slow, or cut off.
+    ///
+    /// # Cancel safety
+    /// A deadline, a cancel or a disconnect stops it between two writes. The one thing that cannot be
+    /// taken back is the name: where it is being given at that moment, the file may stand there, whole,
+    /// though its client was told of a failure.
+    pub fn to_file(self, file: NewFile<'r>) -> Content<'r, BodyFile> {
+        Content {
+            resource: Some(file.resource),
+            operation: Operation::Store {
+                name: file.name,
+                is_replacing: file.is_replacing,
+            },
+            timeout: None,
+            shape: PhantomData,
+        }
+    }
 }
 
 /// What adds a piece of content to a value.
@@ -220,6 +291,7 @@ pub type AddPiece<T> = fn(&mut T, &[u8]) -> Result<(), Failure>;
 /// The content of the request, to be taken; `Q` is the shape of what it becomes.
 #[must_use = "an effect is performed only when it is returned with `cx.need`"]
 pub struct Content<'r, Q> {
+    resource: Option<u16>,
     operation: Operation<'r>,
     timeout: Option<Nanos>,
     shape: PhantomData<fn() -> Q>,
@@ -228,6 +300,7 @@ pub struct Content<'r, Q> {
 impl<'r, Q: Shape> Content<'r, Q> {
     fn of(format: BodyFormat, fold: Option<Fold<'r>>) -> Content<'r, Q> {
         Content {
+            resource: None,
             operation: Operation::Body { format, fold },
             timeout: None,
             shape: PhantomData,
@@ -249,6 +322,47 @@ impl<'r, Q: Shape> Content<'r, Q> {
     pub fn timeout(mut self, length: Duration) -> Self {
         self.timeout = Some(length.into());
         self
+    }
+
+    /// Lets the request go on where the content does not come, or not as it should: it is of another
+    /// type by its own words, too large, too slow or cut off, or its file cannot be written. The slot's
+    /// value is an `Option`, and none then.
+    ///
+    /// Content that has come and cannot be read as what it says it is fails the request all the same.
+    ///
+    /// ```
+    /// use cutaway::prelude::*;
+    ///
+    /// resource!(pub Uploads: Directory);
+    /// slot!(pub Saved: Option<StoredFile>);
+    ///
+    /// fn save(cx: &mut Cx<Writes<Saved>, Uses<(Body, Uploads)>>) -> Step {
+    ///     cx.need(cx.body().to_file(cx.on(Uploads).file("latest")).optional().into(Saved))
+    /// }
+    ///
+    /// fn show(cx: &mut Cx<Reads<Saved>>) -> Step {
+    ///     match cx.get(Saved) {
+    ///         Some(_) => cx.text("stored"),
+    ///         None => cx.status(Status::CONFLICT).text("there is one already, or no room"),
+    ///     }
+    /// }
+    ///
+    /// let routes = Routes::new()
+    ///     .resource(Uploads, Directory::open("uploads"))
+    ///     .post("/latest", chain(save).then(show))
+    ///     .build()?;
+    /// let app = cutaway::testing::App::new(routes);
+    /// assert_eq!(app.post("/latest").body("one").send().text(), "stored");
+    /// app.post("/latest").body("two").send().assert_status(Status::CONFLICT);
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
+    pub fn optional(self) -> Content<'r, Optional<Q>> {
+        Content {
+            resource: self.resource,
+            operation: self.operation,
+            timeout: self.timeout,
+            shape: PhantomData,
+        }
     }
 
     /// The slot that the content goes into; it must be in the step's `Writes`.
@@ -277,7 +391,7 @@ impl<'r, Q: Shape> Ask<'r> for Content<'r, Q> {
     fn record(self) -> EffectRecord<'r> {
         EffectRecord {
             timeout: self.timeout,
-            ..EffectRecord::new(None, self.operation)
+            ..EffectRecord::new(self.resource, self.operation)
         }
     }
 }

@@ -7,6 +7,7 @@ use bumpalo::collections::Vec as ArenaVec;
 use cutaway_scheduler::Nanos;
 
 use super::body::Fold;
+use super::file::StoredFile;
 use super::record::{EffectRecord, EffectResult, Operation};
 use super::row::{Columns, DecodeError, Executed, FromColumn, Row, Rows};
 use crate::ctx::Arena;
@@ -25,6 +26,8 @@ pub struct Answer<'r> {
     pub content: &'r [u8],
     /// What the content was folded into.
     pub(crate) fold: Option<Fold<'r>>,
+    /// The file that the content went into.
+    pub(crate) stored: Option<StoredFile>,
 }
 
 impl<'r> Answer<'r> {
@@ -35,6 +38,7 @@ impl<'r> Answer<'r> {
             elapsed: Nanos::ZERO,
             content: &[],
             fold: None,
+            stored: None,
         };
         match (result, operation) {
             (EffectResult::Rows(buffer), _) => Answer {
@@ -52,6 +56,10 @@ impl<'r> Answer<'r> {
             },
             (EffectResult::Folded, Operation::Body { fold, .. }) => Answer { fold, ..nothing },
             (EffectResult::Folded, _) => nothing,
+            (EffectResult::Stored(stored), _) => Answer {
+                stored: Some(*stored),
+                ..nothing
+            },
         }
     }
 }
@@ -182,7 +190,7 @@ pub struct Changes;
     message = "a value of type `{Self}` cannot hold the result of this effect ({Q})",
     label = "wrong slot type",
     note = "`query_opt` and `returning_opt` fill `Option<T>`, `query_one` and `returning_one` fill `T`, `query` and `returning` fill `&'r [T]`, with `T: FromRow<'r>`; `exec` fills `Executed`, and a transaction that ends with it `&'r [Executed]` too; an optional effect fills an `Option` of that",
-    note = "of the request's content, `json` and `form` fill a `T: Deserialize<'r>`, `text` a `T: FromText<'r>`, `bytes` a `T: From<&'r [u8]>`, `fold` the type that it adds to; a timer fills `Elapsed`"
+    note = "of the request's content, `json` and `form` fill a `T: Deserialize<'r>`, `text` a `T: FromText<'r>`, `bytes` a `T: From<&'r [u8]>`, `fold` the type that it adds to, `to_file` a `StoredFile`; a timer fills `Elapsed`"
 )]
 pub trait Decode<'r, Q>: Sized {
     /// The value.

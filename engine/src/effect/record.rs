@@ -4,6 +4,7 @@ use cutaway_scheduler::Nanos;
 
 use super::body::Fold;
 use super::decode::Undecoded;
+use super::file::{NameRefused, StoredFile};
 use super::query::SqlValue;
 use super::row::ResultBuffer;
 use super::shape::Shape;
@@ -85,7 +86,7 @@ impl<'r> EffectRecord<'r> {
     pub fn statements(&self) -> &'r [SqlStatement<'r>] {
         match self.operation {
             Operation::Sqlite { statements, .. } => statements,
-            Operation::Timer { .. } | Operation::Body { .. } => &[],
+            Operation::Timer { .. } | Operation::Body { .. } | Operation::Store { .. } => &[],
         }
     }
 
@@ -93,7 +94,28 @@ impl<'r> EffectRecord<'r> {
     pub(crate) fn fold(&self) -> Option<Fold<'r>> {
         match self.operation {
             Operation::Body { fold, .. } => fold,
-            Operation::Sqlite { .. } | Operation::Timer { .. } => None,
+            Operation::Sqlite { .. } | Operation::Timer { .. } | Operation::Store { .. } => None,
+        }
+    }
+
+    /// The name of the file that it writes, if it does.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// resource!(pub Uploads: Directory);
+    /// slot!(pub Saved: StoredFile);
+    ///
+    /// fn save(cx: &mut Cx<Writes<Saved>, Uses<(Body, Uploads)>>) -> Step {
+    ///     cx.need(cx.body().to_file(cx.on(Uploads).file("a.txt")).into(Saved))
+    /// }
+    ///
+    /// let tested = cutaway::testing::post("/").run(save);
+    /// assert_eq!(tested.effect().unwrap().file_name(), Some("a.txt"));
+    /// ```
+    pub fn file_name(&self) -> Option<&'r str> {
+        match self.operation {
+            Operation::Store { name, .. } => name.ok(),
+            _ => None,
         }
     }
 
@@ -138,6 +160,13 @@ pub enum Operation<'r> {
         /// What its pieces are added to; none where they are kept.
         fold: Option<Fold<'r>>,
     },
+    /// The request's own content is written into a file.
+    Store {
+        /// The file's name in its directory, or why it cannot be one.
+        name: Result<&'r str, NameRefused>,
+        /// Whether it takes the place of a file of that name.
+        is_replacing: bool,
+    },
 }
 
 /// What an effect gave.
@@ -151,6 +180,8 @@ pub enum EffectResult {
     Content(ResultBuffer),
     /// The content of the request was folded.
     Folded,
+    /// The content of the request is in a file.
+    Stored(StoredFile),
 }
 
 impl EffectResult {
@@ -158,7 +189,7 @@ impl EffectResult {
     pub(crate) fn into_buffer(self) -> Option<ResultBuffer> {
         match self {
             EffectResult::Rows(buffer) | EffectResult::Content(buffer) => Some(buffer),
-            EffectResult::Elapsed(_) | EffectResult::Folded => None,
+            EffectResult::Elapsed(_) | EffectResult::Folded | EffectResult::Stored(_) => None,
         }
     }
 }

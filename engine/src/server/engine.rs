@@ -302,7 +302,9 @@ mod tests {
         let classes = launch.routes.classes();
         let interactive = classes.class(Interactive).deadline;
         assert_eq!(interactive, Nanos::from_millis(30));
-        let (_, Settings::Sqlite(sqlite)) = &launch.routes.resources()[0];
+        let (_, Settings::Sqlite(sqlite)) = &launch.routes.resources()[0] else {
+            panic!("it is a database");
+        };
         assert_eq!(sqlite.path(), Path::new("etc/blog.db"));
         assert_eq!(sqlite.bounds().readers, 5);
     }

@@ -74,7 +74,7 @@ fn the_death_of_a_worker_ends_the_wait() {
         expects_row: false,
         wanted: None,
     };
-    let effects = &mut effects[0][0];
+    let effects = effects[0][0].database();
     let started = effects.try_start(request, SqlMode::Read, &[statement], never, Nanos::ZERO);
     assert!(started.is_ok());
 

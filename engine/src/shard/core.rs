@@ -12,6 +12,7 @@ use cutaway_scheduler::{Clock, Nanos, ReadyQueue, TimerKey, Wheel};
 use slab::Slab;
 
 use super::connection::{Close, Connection, HeldReply};
+use super::performer::Performer;
 use super::request::Request;
 use super::spare::SpareBuffers;
 use super::stats::ShardStats;
@@ -19,7 +20,6 @@ use super::table::Table;
 use super::upload::Upload;
 use crate::ctx::IdSource;
 use crate::effect::ResultBuffer;
-use crate::effect::sqlite::{SqliteEffects, SqliteJob};
 use crate::http::date::{ImfFixdate, imf_fixdate};
 use crate::http::{FieldSpan, Method, Version};
 use crate::limits::Limits;
@@ -59,6 +59,9 @@ const TURNED_AWAY_MAX: usize = 64;
 /// grow. How many meet depends on chance, so that a shard would find its largest number late.
 const AT_ONCE_COUNT: usize = 256;
 
+/// A piece of content, unless the lines between chunks may be longer.
+const PIECE_BYTES_MAX: usize = 16 << 10;
+
 /// Names no connection: whose socket is closed before it was one.
 const NOBODY: Ticket = Ticket::new(u32::MAX, NonZeroU32::MIN);
 
@@ -73,6 +76,9 @@ pub(crate) struct Core<B: Backend> {
     pub(super) limits: Limits,
     /// The largest content of a request whose route says nothing else.
     pub(super) body_bytes_max: u64,
+    /// How much of content that is taken is looked at in one go, so that whoever takes it can say
+    /// when it is enough.
+    pub(super) piece_bytes_max: usize,
     /// Counted twice: across the shards at their start, and on this shard for each use, because an
     /// atomic count would be a cache line that all shards write.
     #[expect(clippy::redundant_allocation, reason = "two counts, as said above")]
@@ -84,8 +90,8 @@ pub(crate) struct Core<B: Backend> {
     pub(super) held: Slab<HeldReply>,
     pub(super) ready: ReadyQueue<Ticket>,
     pub(super) timers: Wheel<TimerItem>,
-    pub(super) effects: Vec<SqliteEffects<B::Port<SqliteJob>>>,
-    /// Jobs that have not come back, those of cancelled requests included.
+    pub(super) effects: Vec<Performer<B>>,
+    /// Statements that have not come back, those of cancelled requests included.
     pub(super) job_count: usize,
     pub(super) recorder: Recorder,
     pub(super) date: ImfFixdate,
@@ -115,7 +121,7 @@ impl<B: Backend> Core<B> {
         clock: B::Clock,
         limits: Limits,
         routes: Arc<BuiltRoutes>,
-        effects: Vec<SqliteEffects<B::Port<SqliteJob>>>,
+        effects: Vec<Performer<B>>,
         recorder: Recorder,
         ids: IdSource,
     ) -> Core<B> {
@@ -129,6 +135,8 @@ impl<B: Backend> Core<B> {
                 .fold(body_bytes_max, u64::max),
             ..limits
         };
+        let line_bytes_max = limits.chunk_extension_bytes_max + limits.trailer_bytes_max;
+        let piece_bytes_max = PIECE_BYTES_MAX.max(2 * line_bytes_max);
         let timer_count_max = limits.connections_max + TURNED_AWAY_MAX + limits.requests_max + 8;
         Core {
             reading,
@@ -140,6 +148,7 @@ impl<B: Backend> Core<B> {
             clock,
             limits,
             body_bytes_max,
+            piece_bytes_max,
             routes: Rc::new(routes),
             listening: Vec::new(),
             effects,
@@ -296,9 +305,18 @@ impl<B: Backend> Core<B> {
         !self.ready.is_empty() || !self.dirty.is_empty()
     }
 
+    /// Whether anything is to come back from a worker.
+    pub(super) fn has_jobs(&self) -> bool {
+        self.job_count > 0 || self.uploads_count() > 0
+    }
+
+    fn uploads_count(&self) -> usize {
+        self.effects.iter().map(Performer::uploads_count).sum()
+    }
+
     /// Tells the workers that the shard is about to block. True where a result is there already.
     pub(super) fn prepare_sleep(&mut self) -> bool {
-        if self.job_count == 0 {
+        if !self.has_jobs() {
             return false;
         }
         let mut is_ready = false;
@@ -373,8 +391,9 @@ impl<B: Backend> Core<B> {
             ("jobs", self.job_count),
             (
                 "jobs at workers",
-                self.effects.iter().map(SqliteEffects::in_flight).sum(),
+                self.effects.iter().map(Performer::in_flight).sum(),
             ),
+            ("files under way", self.uploads_count()),
             ("timers", self.timers.len()),
             ("held replies", self.held.len()),
         ];
@@ -391,7 +410,7 @@ impl<B: Backend> Core<B> {
     pub(super) fn is_drained(&self) -> bool {
         self.drain_until.is_some()
             && self.connections.is_empty()
-            && self.job_count == 0
+            && !self.has_jobs()
             && self
                 .listening
                 .iter()

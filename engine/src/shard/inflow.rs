@@ -16,6 +16,7 @@ use cutaway_scheduler::Nanos;
 
 use super::connection::{Close, Connection, Ending, Reply};
 use super::core::{Core, TimerItem};
+use super::store::Store;
 use super::underway::Given;
 use super::upload::too_large;
 use crate::ctx::BodyFormat;
@@ -40,11 +41,32 @@ enum State {
     /// An effect of its request takes it.
     Taken {
         request: Ticket,
-        /// What is kept of it; none where it is folded.
-        kept: Option<ResultBuffer>,
+        sink: Sink,
+        /// Whether it has to wait: where it goes, there is no room for now.
+        is_full: bool,
     },
     /// Its request is answered.
     Unwanted,
+}
+
+/// Where content that is taken goes.
+pub(super) enum Sink {
+    /// It is kept.
+    Kept(ResultBuffer),
+    /// It is added to a value of its request's.
+    Folded,
+    /// It is written into a file.
+    Stored(Store),
+}
+
+impl Sink {
+    /// The memory that it holds.
+    fn into_buffer(self) -> Option<ResultBuffer> {
+        match self {
+            Sink::Kept(buffer) => Some(buffer),
+            Sink::Folded | Sink::Stored(_) => None,
+        }
+    }
 }
 
 impl Inflow {
@@ -59,7 +81,10 @@ impl Inflow {
 
     /// Whether it is read as it comes, so that a peer that sends none of it is too slow.
     pub fn is_read(&self) -> bool {
-        !matches!(self.state, State::Untaken { .. })
+        !matches!(
+            self.state,
+            State::Untaken { .. } | State::Taken { is_full: true, .. }
+        )
     }
 
     fn taker(&self) -> Option<Ticket> {
@@ -87,6 +112,13 @@ impl Connection {
             && matches!(self.pipeline.front(), Some(Reply::Owed(first)) if Some(*first) == taker)
     }
 
+    /// Whether it is the client that an effect of this request waits for: what it sends is taken as it
+    /// comes.
+    pub(super) fn awaits_content_of(&self, request: Ticket) -> bool {
+        let inflow = self.inflow.as_ref();
+        inflow.is_some_and(|it| it.taker() == Some(request) && it.is_read())
+    }
+
     /// Whether all that is still to come is content of a request that is answered.
     pub(super) fn has_only_unwanted_content(&self) -> bool {
         self.pipeline.is_empty() && self.inflow.is_some()
@@ -104,7 +136,7 @@ impl Connection {
             .as_mut()
             .filter(|inflow| inflow.is_of(request))?;
         let kept = match std::mem::replace(&mut inflow.state, State::Unwanted) {
-            State::Taken { kept, .. } => kept,
+            State::Taken { sink, .. } => sink.into_buffer(),
             State::Untaken { .. } | State::Unwanted => None,
         };
         (inflow.bytes, inflow.bytes_max) = (0, discard_max);
@@ -151,30 +183,55 @@ impl<B: Backend> Core<B> {
             request.timeline.stamp(MarkKind::LetGo, now, which, 0);
             return request.underway.is_refused(failure);
         }
-        let kept = (!is_folded).then(|| self.spare_contents.pop().unwrap_or_default());
-        let connection = self.connections.get_mut(request.connection);
-        let Some(connection) = connection.filter(|it| has_content_of(it, ticket)) else {
-            // There is none, or it has come: nothing is left to wait for.
+        let sink = if is_folded {
+            Sink::Folded
+        } else {
+            Sink::Kept(self.spare_contents.pop().unwrap_or_default())
+        };
+        let started = self.start_taking(ticket, sink);
+        let Some(request) = self.requests.get_mut(ticket) else {
+            return Verdict::Wait;
+        };
+        if let Err(sink) = started {
+            // Nothing is left to wait for.
             request.timeline.stamp(MarkKind::Completed, now, which, 0);
             request.underway.is_reading(None);
-            return request.underway.succeed(usize::from(which), taken(kept));
-        };
-        if let Some(inflow) = &mut connection.inflow {
-            inflow.state = State::Taken {
-                request: ticket,
-                kept,
-            };
+            let given = taken(sink.into_buffer());
+            return request.underway.succeed(usize::from(which), given);
         }
-        // The peer was kept waiting; its time begins now.
-        connection.moved_at = now;
-        connection.ask_for_content(&mut self.spare_buffers, now);
         let item = TimerItem::Effect(ticket, which);
         let timer = ends_at.map(|ends_at| self.timers.arm(ends_at, item));
         request.underway.is_reading(timer);
-        let connection = request.connection;
-        self.mark_dirty(connection);
-        self.rearm_timer(connection);
         Verdict::Wait
+    }
+
+    /// The content of a request goes there from now on. Hands the sink back where there is none, or it
+    /// has come.
+    pub(super) fn start_taking(&mut self, ticket: Ticket, sink: Sink) -> Result<(), Sink> {
+        let now = self.reading;
+        let Some(request) = self.requests.get_mut(ticket) else {
+            return Err(sink);
+        };
+        let connection_ticket = request.connection;
+        let connection = self.connections.get_mut(connection_ticket);
+        let connection = connection.filter(|it| has_content_of(it, ticket));
+        let Some((connection, inflow)) =
+            connection.and_then(|it| it.inflow.take().map(|inflow| (it, inflow)))
+        else {
+            return Err(sink);
+        };
+        let state = State::Taken {
+            request: ticket,
+            sink,
+            is_full: false,
+        };
+        connection.inflow = Some(Inflow { state, ..inflow });
+        // The peer was kept waiting; its time begins now.
+        connection.moved_at = now;
+        connection.ask_for_content(&mut self.spare_buffers, now);
+        self.mark_dirty(connection_ticket);
+        self.rearm_timer(connection_ticket);
+        Ok(())
     }
 
     /// More content of a request that is under way, or of one that is answered.
@@ -191,17 +248,58 @@ impl<B: Backend> Core<B> {
             return self.end_content(ticket, Close::Refused, failure);
         }
         match &mut inflow.state {
-            State::Taken {
-                kept: Some(buffer), ..
-            } => buffer.push_content(piece),
-            State::Taken {
-                request,
-                kept: None,
-            } => {
+            State::Taken { request, sink, .. } => {
                 let request = *request;
-                self.fold(ticket, request, piece);
+                match sink {
+                    Sink::Kept(buffer) => buffer.push_content(piece),
+                    Sink::Folded => self.fold(ticket, request, piece),
+                    Sink::Stored(store) => {
+                        let store = *store;
+                        if self.store_piece(request, store, piece) {
+                            self.note_full(ticket);
+                        }
+                    }
+                }
             }
             State::Untaken { .. } | State::Unwanted => {}
+        }
+    }
+
+    /// No more is read until there is room where it goes. What has come meanwhile waits in the inbox,
+    /// and behind that with the client.
+    fn note_full(&mut self, connection: Ticket) {
+        let Some(connection) = self.connections.get_mut(connection) else {
+            return;
+        };
+        if let Some(Inflow {
+            state: State::Taken { is_full, .. },
+            ..
+        }) = &mut connection.inflow
+        {
+            *is_full = true;
+        }
+    }
+
+    /// There is room again for the content of this request.
+    pub(super) fn note_room(&mut self, request: Ticket) {
+        let now = self.reading;
+        let Some(request) = self.requests.get_mut(request) else {
+            return;
+        };
+        let connection_ticket = request.connection;
+        let Some(connection) = self.connections.get_mut(connection_ticket) else {
+            return;
+        };
+        if let Some(Inflow {
+            state: State::Taken { is_full, .. },
+            ..
+        }) = &mut connection.inflow
+            && std::mem::take(is_full)
+        {
+            // The peer was kept waiting; its time begins now.
+            connection.moved_at = now;
+            self.mark_dirty(connection_ticket);
+            self.rearm_timer(connection_ticket);
         }
     }
 
@@ -230,8 +328,11 @@ impl<B: Backend> Core<B> {
             return;
         };
         connection.begin_next();
-        if let State::Taken { request, kept } = inflow.state {
-            self.end_reading(request, Ok(kept));
+        if let State::Taken { request, sink, .. } = inflow.state {
+            match sink {
+                Sink::Stored(store) => self.complete_store(request, store),
+                sink => self.end_reading(request, Ok(sink.into_buffer())),
+            }
         }
     }
 
@@ -247,10 +348,13 @@ impl<B: Backend> Core<B> {
         connection.refused = Some(reason);
         connection.inbox.clear();
         match inflow.state {
-            State::Taken { request, kept } => {
-                self.recycle_content(kept);
-                self.end_reading(request, Err(failure));
-            }
+            State::Taken { request, sink, .. } => match sink {
+                Sink::Stored(store) => self.fail_store(request, store, failure),
+                sink => {
+                    self.recycle_content(sink.into_buffer());
+                    self.end_reading(request, Err(failure));
+                }
+            },
             State::Untaken { .. } => {}
             // Its reply has left already, or is on its way.
             State::Unwanted => connection.end_after_replies(reason),
@@ -284,7 +388,7 @@ impl<B: Backend> Core<B> {
         let is_taken = connection
             .inflow
             .as_ref()
-            .is_some_and(|it| it.taker().is_some());
+            .is_some_and(|it| it.taker().is_some() && it.is_read());
         if connection.is_read_closed && connection.ending == Ending::Open && is_taken {
             let failure = Failure::new(Fail::BadRequest, "body", "cut off");
             self.end_content(ticket, Close::PeerGaveUp, failure);
@@ -299,10 +403,11 @@ impl<B: Backend> Core<B> {
         let Some(inflow) = &mut connection.inflow else {
             return;
         };
-        if let State::Taken { request, kept } = &mut inflow.state {
-            let (request, kept) = (*request, kept.take());
-            inflow.state = State::Untaken { request };
-            self.recycle_content(kept);
+        if let State::Taken { request, .. } = inflow.state {
+            let untaken = State::Untaken { request };
+            if let State::Taken { sink, .. } = std::mem::replace(&mut inflow.state, untaken) {
+                self.recycle_content(sink.into_buffer());
+            }
         }
     }
 

@@ -118,8 +118,12 @@ impl<B: Backend> Core<B> {
             if !connection.may_read_on(&self.limits) {
                 return consumed;
             }
-            let unread = &input[consumed..];
+            let mut unread = &input[consumed..];
             let is_streamed = connection.inflow.is_some();
+            let is_part = is_streamed && unread.len() > self.piece_bytes_max;
+            if is_part {
+                unread = &unread[..self.piece_bytes_max];
+            }
             let is_in_content = connection.upload.is_some() || is_streamed;
             if unread.is_empty() && !is_in_content {
                 return consumed;
@@ -128,6 +132,8 @@ impl<B: Backend> Core<B> {
                 Ok((used, event)) => {
                     consumed += used;
                     match event {
+                        // A line that the end of a part has cut; a part is longer than any line.
+                        Event::NeedMore if is_part && used > 0 => {}
                         Event::NeedMore => return consumed,
                         Event::Head(head) => self.take_head(ticket, &head, &unread[..used]),
                         Event::Body(span) => self.take_content(ticket, span.of(unread)),

@@ -64,7 +64,9 @@ impl<B: Backend> Core<B> {
         let Some(connection) = self.connections.get_mut(ticket) else {
             return;
         };
-        if !connection.inbox.is_empty() && connection.may_read_on(limits) {
+        // The end of content may be all that is left to look at, and takes no byte.
+        let has_unread = !connection.inbox.is_empty() || connection.inflow.is_some();
+        if has_unread && connection.may_read_on(limits) {
             self.resume_reading(ticket);
         }
         let limits = &self.limits;

@@ -4,7 +4,10 @@ use cutaway_reactor::{Backend, Ticket, Verdict};
 use cutaway_scheduler::Nanos;
 
 use super::core::{Core, TimerItem};
+use super::inflow::too_slow;
+use super::performer::Performer;
 use super::request::{Phase, Request};
+use super::store::Store;
 use super::underway::{Given, TimerOf};
 use crate::effect::sqlite::{SqlError, SqlFinished};
 use crate::effect::{EffectRecord, EffectResult, Operation, ResultBuffer};
@@ -106,11 +109,23 @@ impl<B: Backend> Core<B> {
                 let is_folded = fold.is_some();
                 return self.take_content_of(ticket, format, is_folded, timer);
             }
+            Operation::Store { name, is_replacing } => {
+                let ends_at = until(effect, request.deadline, now);
+                let timer = (!is_alone(&need) && ends_at < request.deadline).then_some(ends_at);
+                let resource = usize::from(effect.resource.expect("a file has its directory"));
+                let begun = match name {
+                    Ok(name) => {
+                        Store::begin(&mut self.effects, resource, ticket, name, is_replacing)
+                    }
+                    Err(refused) => Err(refused.failure()),
+                };
+                return self.note_begun(ticket, begun, timer);
+            }
             Operation::Sqlite { mode, statements } => (mode, statements),
         };
         let resource = usize::from(effect.resource.expect("statements have their database"));
         let ends_at = until(effect, request.deadline, now);
-        let performer = &mut self.effects[resource];
+        let performer = self.effects[resource].database();
         match performer.try_start(ticket, mode, statements, ends_at, now) {
             Ok(job) => {
                 self.job_count += 1;
@@ -132,14 +147,32 @@ impl<B: Backend> Core<B> {
     /// Takes finished jobs back and makes their requests ready. How many there were.
     pub(super) fn poll_effects(&mut self) -> u32 {
         let mut count = 0;
-        if self.job_count == 0 {
+        if !self.has_jobs() {
             return count;
         }
         for resource in 0..self.effects.len() {
-            while let Some(finished) = self.effects[resource].poll() {
-                self.finish_job(resource, finished);
-                count += 1;
-            }
+            count += match &self.effects[resource] {
+                Performer::Database(_) => self.poll_database(resource),
+                Performer::Directory(_) => self.poll_directory(resource),
+            };
+        }
+        count
+    }
+
+    fn poll_database(&mut self, resource: usize) -> u32 {
+        let mut count = 0;
+        while let Some(finished) = self.effects[resource].database().poll() {
+            self.finish_job(resource, finished);
+            count += 1;
+        }
+        count
+    }
+
+    fn poll_directory(&mut self, resource: usize) -> u32 {
+        let mut count = 0;
+        while let Some(returned) = self.effects[resource].directory().poll() {
+            self.finish_file_job(resource, &returned);
+            count += 1;
         }
         count
     }
@@ -193,8 +226,13 @@ impl<B: Backend> Core<B> {
         if request.phase == Phase::Parked {
             request.underway.set_timer(None);
             self.stats.timed_out_count += 1;
-            let place = request.underway.awaited_place();
-            let failure = request.late_effect(place);
+            let connection = self.connections.get_mut(request.connection);
+            let awaits_client = connection.is_some_and(|it| it.awaits_content_of(ticket));
+            let failure = if awaits_client {
+                too_slow()
+            } else {
+                request.late_effect(request.underway.awaited_place())
+            };
             self.answer_failure(ticket, MarkKind::Expired, failure);
         }
     }
@@ -226,9 +264,24 @@ impl<B: Backend> Core<B> {
                 self.give_up_content(connection);
                 Err(too_late)
             }
+            Some(TimerOf::Store(store)) => {
+                request.timeline.stamp(MarkKind::LetGo, now, which, 0);
+                let ticket_of_connection = request.connection;
+                let connection = self.connections.get_mut(ticket_of_connection);
+                let awaits_client = connection.is_some_and(|it| it.awaits_content_of(ticket));
+                let too_late = if awaits_client {
+                    too_slow()
+                } else {
+                    request.late_effect(place)
+                };
+                (self.effects[store.resource].directory()).abandon(store.upload);
+                self.give_up_content(ticket_of_connection);
+                self.stats.let_go_count += 1;
+                Err(too_late)
+            }
             Some(TimerOf::Job { resource, job }) => {
                 request.timeline.stamp(MarkKind::LetGo, now, which, 0);
-                self.effects[resource].cancel(job);
+                self.effects[resource].database().cancel(job);
                 self.stats.let_go_count += 1;
                 Err(request.late_effect(place))
             }

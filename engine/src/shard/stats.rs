@@ -46,6 +46,8 @@ pub struct ShardStats {
     pub let_go_count: u64,
     /// Job results that nobody waited for any more.
     pub late_result_count: u64,
+    /// The most bytes of content that have waited for disks at a time, on their way into files.
+    pub unwritten_bytes_max: u64,
     /// Completions and timers for something that has gone; dropped.
     pub stale_count: u64,
     /// Naps: times the core was left to sleep.

@@ -3,11 +3,13 @@
 //! One is kept in every request's slot and used again, so that a need allocates nothing once its slot
 //! has seen as many effects before.
 
-use cutaway_reactor::{Join, JoinState, Verdict, WorkerPort};
+use cutaway_reactor::{Backend, Join, JoinState, Verdict};
 use cutaway_scheduler::{Nanos, TimerKey, Wheel};
 
 use super::core::TimerItem;
-use crate::effect::sqlite::{JobHandle, SqliteEffects, SqliteJob};
+use super::performer::Performer;
+use super::store::Store;
+use crate::effect::sqlite::JobHandle;
 use crate::effect::{EffectResult, ResultBuffer};
 use crate::step::{Failure, NeedRecord, Order};
 
@@ -45,6 +47,12 @@ enum State {
     },
     /// The content of its request is on its way.
     Reading,
+    /// The content of its request is on its way into a file.
+    Storing {
+        store: Store,
+        /// Whether all of it has come.
+        has_arrived: bool,
+    },
     Given(Given),
     Failed(Failure),
     LetGo,
@@ -116,6 +124,27 @@ impl Underway {
         self.begin_next(State::Reading, timer);
     }
 
+    /// The next effect has begun: it writes the content into a file.
+    pub fn is_storing(&mut self, store: Store, timer: Option<TimerKey>) {
+        let has_arrived = false;
+        self.begin_next(State::Storing { store, has_arrived }, timer);
+    }
+
+    /// All the content of this file has come.
+    pub fn has_arrived(&mut self, store: Store) {
+        if let Some(place) = self.place_of_store(store) {
+            let has_arrived = true;
+            self.effects[place].state = State::Storing { store, has_arrived };
+        }
+    }
+
+    /// Where the effect stands that writes this file; none where nobody waits for it any more.
+    pub fn place_of_store(&self, of: Store) -> Option<usize> {
+        let is_it =
+            |effect: &Effect| matches!(effect.state, State::Storing { store, .. } if store == of);
+        self.effects.iter().position(is_it)
+    }
+
     /// The place of the effect that begins next.
     pub fn next_place(&self) -> usize {
         self.begun_count
@@ -161,6 +190,10 @@ impl Underway {
             State::Reading => {
                 effect.state = State::LetGo;
                 Some(TimerOf::Content)
+            }
+            State::Storing { store, .. } => {
+                effect.state = State::LetGo;
+                Some(TimerOf::Store(store))
             }
             State::AtWorker { resource, job } => {
                 effect.state = State::LetGo;
@@ -209,9 +242,9 @@ impl Underway {
 
     /// Lets go of what is still under way, and tells the places: jobs are stopped as soon as may be and
     /// counted until they are back; no timer is left. Whether the content was being taken.
-    pub fn let_go<P: WorkerPort<SqliteJob>>(
+    pub fn let_go<B: Backend>(
         &mut self,
-        performers: &mut [SqliteEffects<P>],
+        performers: &mut [Performer<B>],
         timers: &mut Wheel<TimerItem>,
         mut tell: impl FnMut(usize),
     ) -> bool {
@@ -224,11 +257,15 @@ impl Underway {
             let effect = &mut self.effects[place];
             match effect.state {
                 State::AtWorker { resource, job } => {
-                    performers[resource].cancel(job);
+                    performers[resource].database().cancel(job);
                     self.left_count += 1;
                 }
                 State::OnWheel { .. } => {}
                 State::Reading => was_reading = true,
+                State::Storing { store, .. } => {
+                    performers[store.resource].directory().abandon(store.upload);
+                    was_reading = true;
+                }
                 _ => continue,
             }
             effect.state = State::LetGo;
@@ -285,7 +322,11 @@ impl Underway {
     /// Whether the shard itself or the client will end its wait: a timer effect, or content.
     pub fn waits_for_nobody(&self) -> bool {
         let mut effects = self.effects.iter();
-        effects.any(|effect| matches!(effect.state, State::OnWheel { .. } | State::Reading))
+        effects.any(|effect| match effect.state {
+            State::OnWheel { .. } | State::Reading => true,
+            State::Storing { has_arrived, .. } => !has_arrived,
+            _ => false,
+        })
     }
 }
 
@@ -297,6 +338,8 @@ pub(super) enum TimerOf {
     Job { resource: usize, job: JobHandle },
     /// That of an effect which takes the content, and is let go.
     Content,
+    /// That of an effect which writes it into a file, and is let go.
+    Store(Store),
 }
 
 impl Effect {

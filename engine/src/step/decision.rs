@@ -194,6 +194,8 @@ pub enum Fail {
     Timeout,
     /// 505
     VersionNotSupported,
+    /// 507
+    InsufficientStorage,
 }
 
 impl Fail {
@@ -227,6 +229,7 @@ impl Fail {
             Fail::Unavailable => Status::SERVICE_UNAVAILABLE,
             Fail::Timeout => Status::GATEWAY_TIMEOUT,
             Fail::VersionNotSupported => Status::HTTP_VERSION_NOT_SUPPORTED,
+            Fail::InsufficientStorage => Status::INSUFFICIENT_STORAGE,
         }
     }
 }

@@ -24,8 +24,9 @@ pub(crate) use scratch::Scratch;
 use super::seeds::seed_of_environment;
 use super::simulation::{FaultPlan, SimConfig, Simulation};
 use super::timeline::RequestTimeline;
+use crate::effect::directory::Disk;
 use crate::effect::sqlite::scripted::{ScriptedAnswer, ScriptedStatement};
-use crate::effect::{Resource, Sqlite};
+use crate::effect::{Directory, Resource, Sqlite};
 use crate::http::Method;
 use crate::limits::Limits;
 use crate::routes::BuiltRoutes;
@@ -297,6 +298,36 @@ impl App {
         let shared: SharedScript = Rc::new(RefCell::new(script));
         self.set_up(|set_up| set_up.script(D::NAME, Rc::clone(&shared)));
         scripts.insert(D::NAME, shared);
+    }
+
+    /// The disk that the directory of this resource lies on: what was stored, and what shall go wrong.
+    ///
+    /// The machine's disks are empty in the beginning, and in memory.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # use cutaway::testing::App;
+    /// # resource!(Uploads: Directory);
+    /// # slot!(Saved: StoredFile);
+    /// # fn save(cx: &mut Cx<Writes<Saved>, Uses<(Body, Uploads)>>) -> Step {
+    /// #     cx.need(cx.body().to_file(cx.on(Uploads).file("a")).into(Saved))
+    /// # }
+    /// # fn show(cx: &mut Cx<Reads<Saved>>) -> Step { cx.json(&cx.get(Saved).bytes) }
+    /// # let routes = Routes::new()
+    /// #     .resource(Uploads, Directory::open("uploads"))
+    /// #     .post("/a", chain(save).then(show))
+    /// #     .build()?;
+    /// let app = App::new(routes);
+    /// app.disk(Uploads).put("a", "was there before");
+    /// app.post("/a").body("hello").send().assert_status(Status::CONFLICT);
+    /// # Ok::<(), cutaway::RoutesRefused>(())
+    /// ```
+    ///
+    /// # Panics
+    /// The routes have no directory of that name.
+    #[track_caller]
+    pub fn disk<D: Resource<Kind = Directory>>(&self, directory: D) -> Disk {
+        with(&self.shared, |machine| machine.simulation().disk(directory))
     }
 
     /// A GET request.

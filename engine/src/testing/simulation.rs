@@ -37,14 +37,15 @@ pub use cutaway_reactor::sim::{
 };
 
 use crate::ctx::IdSource;
+use crate::effect::directory::Disk;
 use crate::effect::sqlite::scripted::Script;
 use crate::effect::sqlite::{OpenError, SqliteEffects, SqliteJob};
-use crate::effect::{Settings, Sqlite};
+use crate::effect::{Directory, Resource, Settings, Sqlite};
 use crate::limits::Limits;
 use crate::routes::BuiltRoutes;
 #[cfg(test)]
 use crate::shard::Leak;
-use crate::shard::{Core, Shard, ShardStats, Turn, UnderWay};
+use crate::shard::{Core, Performer, Shard, ShardStats, Turn, UnderWay};
 use crate::timeline::{Exporter, KeptRecord, Names, RecorderConfig, TraceMode};
 
 /// A shard, its machine and its network.
@@ -99,6 +100,8 @@ pub struct Simulation {
     state: State,
     exporter: Exporter,
     kept: Vec<KeptRecord>,
+    /// What directories lie on, by resource.
+    disks: Vec<(&'static str, Disk)>,
     /// The shard's counters as of the latest turn that changed one.
     stats_hash: u64,
     /// Turns in a row that neither waited nor changed anything.
@@ -242,8 +245,19 @@ impl Simulation {
         let net = SimNet::new(config);
         let listener = net.listen();
         let mut effects = Vec::new();
-        for (name, Settings::Sqlite(sqlite)) in routes.resources() {
-            effects.push(open(name, sqlite, &net, jobs_max)?);
+        let mut disks = Vec::new();
+        for (name, settings) in routes.resources() {
+            effects.push(match settings {
+                Settings::Sqlite(sqlite) => {
+                    Performer::Database(open(name, sqlite, &net, jobs_max)?)
+                }
+                Settings::Directory(directory) => {
+                    let disk = Disk::new();
+                    let simulated = directory.simulate(&net, jobs_max, &disk);
+                    disks.push((*name, disk));
+                    Performer::Directory(simulated)
+                }
+            });
         }
         let mut exporter = Exporter::new(Box::new(Nameless), Box::new(std::io::sink()), false);
         let recorder = exporter.recorder(
@@ -266,6 +280,7 @@ impl Simulation {
             state: State::Awake { quiet_beats: 0 },
             exporter,
             kept: Vec::new(),
+            disks,
             stats_hash: 0,
             vain_turn_count: 0,
             vain_turns_max,
@@ -280,6 +295,27 @@ impl Simulation {
     /// The machine: faults, log, randomness.
     pub fn net(&self) -> &SimNet {
         &self.net
+    }
+
+    /// The disk that the directory of this resource lies on: what was stored, and what shall go wrong.
+    ///
+    /// ```
+    /// # use cutaway::prelude::*;
+    /// # use cutaway::testing::simulation::{SimConfig, Simulation};
+    /// resource!(pub Uploads: Directory);
+    ///
+    /// let routes = Routes::new().resource(Uploads, Directory::open("uploads")).build()?;
+    /// let simulation = Simulation::new(routes, SimConfig::new(1))?;
+    /// assert!(simulation.disk(Uploads).names().is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Panics
+    /// The routes have no directory of that name.
+    pub fn disk<D: Resource<Kind = Directory>>(&self, _directory: D) -> Disk {
+        let known = self.disks.iter().find(|(name, _)| *name == D::NAME);
+        let (_, disk) = known.unwrap_or_else(|| panic!("no directory `{}`", D::NAME));
+        disk.clone()
     }
 
     /// The time. To move it is to take the core away from the shard, or to let a step take its time.

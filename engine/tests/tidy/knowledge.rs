@@ -115,6 +115,11 @@ const FLOORS: &[(&str, &[&str], bool)] = &[
     ("step", &["ctx", "effect", "http", "response"], false),
     ("response", &["ctx", "http", "step"], false),
     ("effect/sqlite", &["bound", "ctx", "effect", "step"], true),
+    (
+        "effect/directory",
+        &["bound", "ctx", "effect", "step"],
+        true,
+    ),
     ("effect", &["ctx", "step"], false),
     ("limits", &["bound"], false),
     ("bound", &[], false),

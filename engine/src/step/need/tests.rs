@@ -130,7 +130,7 @@ fn what_is_asked_for_is_written_down() {
             let kind = match effect.operation {
                 Operation::Sqlite { .. } => format!("on {}", effect.resource.unwrap()),
                 Operation::Timer { length } => format!("for {}", length.as_u64()),
-                Operation::Body { .. } => "on the content".to_owned(),
+                Operation::Body { .. } | Operation::Store { .. } => "on the content".to_owned(),
             };
             let timeout = effect
                 .timeout

@@ -10,10 +10,11 @@ use cutaway_reactor::{JoinState, Ticket, Verdict};
 use cutaway_scheduler::{Clock, Nanos};
 
 use crate::ctx::BodyFormat;
+use crate::effect::file::NameRefused;
 use crate::effect::sqlite::scripted::Script;
 use crate::effect::sqlite::{JobHandle, SqlFinished, SqliteEffects, SqliteJob};
 use crate::effect::{
-    EffectRecord, EffectResult, Fold, Operation, ResourceMeta, ResultBuffer, Sqlite,
+    EffectRecord, EffectResult, Fold, Operation, ResourceMeta, ResultBuffer, Sqlite, StoredFile,
 };
 use crate::step::{Fail, Failure, NeedRecord, Order, caught};
 
@@ -110,6 +111,10 @@ impl Play {
                 Ok(result) => State::Given(result),
                 Err(failure) => State::Failed(failure),
             },
+            Operation::Store { name, .. } => match self.store(name, step) {
+                Ok(stored) => State::Given(EffectResult::Stored(stored)),
+                Err(failure) => State::Failed(failure),
+            },
             Operation::Sqlite { mode, statements } => {
                 let resource =
                     usize::from(effect.resource.expect("statements have their database"));
@@ -143,6 +148,18 @@ impl Play {
         let mut buffer = ResultBuffer::default();
         buffer.push_content(&content.bytes);
         Ok(EffectResult::Content(buffer))
+    }
+
+    /// The whole content in a file of its own: no disk is in the way of a step, and no other file.
+    fn store(
+        &mut self,
+        name: Result<&str, NameRefused>,
+        step: &'static str,
+    ) -> Result<StoredFile, Failure> {
+        name.map_err(NameRefused::failure)?;
+        let content = self.content.take();
+        let content = content.ok_or_else(|| Failure::content_twice(step))?;
+        Ok(StoredFile::of(content.bytes.len() as u64))
     }
 
     /// Lets time pass until an effect has completed; which one, and with what.
