@@ -1,8 +1,8 @@
 //! A pipeline beside the same work as plain calls: what typed slots, erased steps and a caught panic
 //! cost.
 //!
-//! `3 steps, 2 slots` less `begin and end` is the figure that `ctx/frame.rs` speaks of; the goal is
-//! 40 ns.
+//! `3 steps, 2 slots` less `begin and end` is the figure that `ctx/frame.rs` speaks of: 33 ns, or 440
+//! instructions by callgrind, and the goal is 40 ns. A step that does nothing is 34 instructions.
 
 use std::any::Any;
 use std::hint::black_box;

@@ -159,6 +159,7 @@ fn transactions(criterion: &mut Criterion) {
         params: &title,
         rows_max: 0,
         expects_row: false,
+        wanted: None,
     };
     let pair = [
         statement("INSERT INTO posts (title) VALUES (?1)"),

@@ -24,6 +24,7 @@
 //! |---|---|
 //! | `async fn handler(..)` | one or several [steps]: plain functions; where a handler would `.await`, a step ends with `cx.need(..)` and the next one goes on |
 //! | `Path`, `Query`, `HeaderMap`, `Json` as arguments | slots with a source: `slot!(Id: i64 = path "id")`, in the step's `Reads`. See [extractors] |
+//! | `Body` as a stream | [`cx.body()`](extractors) of a step with `Uses<Body>` |
 //! | `State`, `Extension` | a [resource](sqlite) in `Uses`; a value that was known at the start is captured by the step. What one part of a request leaves for the next is a [slot](slots) |
 //! | `Router::route`, `nest`, `fallback` | [`Routes`](crate::Routes)`::get`, `mount`, `fallback` |
 //! | `layer`, `middleware::from_fn` | a [`before` chain](chains), typed: what it writes the routes behind it may read |

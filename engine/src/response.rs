@@ -479,12 +479,11 @@ impl Output {
     /// The owner has panicked.
     #[inline]
     fn release_content(&mut self) -> Result<(), Failure> {
-        match mem::replace(&mut self.content, Content::Buffer) {
-            Content::Bytes(bytes) => {
-                caught(|| drop(bytes)).map_err(|panic| panic.into_failure("response"))
-            }
-            Content::Buffer | Content::Static(_) => Ok(()),
+        if !matches!(self.content, Content::Bytes(_)) {
+            return Ok(());
         }
+        let content = mem::replace(&mut self.content, Content::Buffer);
+        caught(|| drop(content)).map_err(|panic| panic.into_failure("response"))
     }
 
     /// Forgets the response, keeps the buffers unless one response has made them giants.

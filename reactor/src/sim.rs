@@ -77,6 +77,15 @@ impl Backend for Simulated {
 }
 
 /// What a simulation is made of. The seed decides all that this leaves open.
+///
+/// ```
+/// use cutaway_reactor::sim::{Fault, FaultPlan, SimConfig};
+///
+/// let faults = FaultPlan::none().with(Fault::ShortReceive, 300);
+/// let config = SimConfig { faults, files_max: 8, ..SimConfig::new(17) };
+/// assert_eq!((config.seed, config.is_still), (17, false));
+/// assert!(SimConfig::still(17).is_still);
+/// ```
 #[derive(Clone, Debug)]
 pub struct SimConfig {
     /// Decides every draw. The same seed gives the same run.

@@ -87,10 +87,8 @@ pub fn post(post: &PostRow<'_>, comments: &Page<'_, CommentRow<'_>>, form: &Form
             ol.comments {
                 @for comment in comments.entries.iter().rev() {
                     li id={ "comment-" (comment.id) } {
-                        p.quiet.byline {
-                            (written(comment.author, comment.created_at, comment.updated_at))
-                            a href={ (at) "/comments/" (comment.id) } { "Edit" }
-                        }
+                        p.quiet.byline { (written(comment.author, comment.created_at, comment.updated_at)) }
+                        a.quiet href={ (at) "/comments/" (comment.id) } { "Edit" }
                         div.text dir="auto" { (comment.content) }
                     }
                 }

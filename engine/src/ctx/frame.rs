@@ -4,12 +4,12 @@
 //! Safe code was not enough: a `Vec<Option<Box<dyn Any>>>`, the safe twin that the property test
 //! runs beside this file, takes a heap allocation a slot, which a warm shard may not make, and could
 //! not hold what borrows. It costs 17 ns for two slots, where a whole run of three steps with two
-//! slots costs 42, its caught panic and 14 of the steps' own work included
+//! slots costs 33, its caught panic and 14 of the steps' own work included
 //! (`bench/benches/pipeline.rs`).
 //!
 //! All erasure and all its `unsafe` stand in this file. The interface is safe: a [`Window`] opens only for
-//! the clauses its [`Access`] was made for, in the plan the frame was begun with, and what it gives
-//! cannot leave the closure it is opened in.
+//! the clauses of its [`Access`], in the plan the frame was begun with, and what it gives cannot leave
+//! the closure it is opened in.
 //!
 //! # Invariants
 //! 1. The layout of a `Plan` begins with a request. `Plan` gives each slot a `Place` behind that: an

@@ -18,7 +18,12 @@ pub(super) struct Said {
 impl Said {
     /// Takes the words down and gives the failure that they belong to.
     #[cold]
-    pub fn say<T: Serialize + ?Sized>(&mut self, kind: Fail, detail: &str, members: &T) -> Failure {
+    pub(super) fn say<T: Serialize + ?Sized>(
+        &mut self,
+        kind: Fail,
+        detail: &str,
+        members: &T,
+    ) -> Failure {
         self.failure = None;
         self.text.clear();
         self.text.extend_from_slice(detail.as_bytes());
@@ -40,22 +45,22 @@ impl Said {
 
     /// The words, if they belong to this failure: between the step and the response another one may
     /// have come, of a deadline or a panic.
-    pub fn about(&self, failure: &Failure) -> Option<&Said> {
+    pub(super) fn about(&self, failure: &Failure) -> Option<&Said> {
         (self.failure.as_ref() == Some(failure)).then_some(self)
     }
 
     /// What happened, for people.
-    pub fn detail(&self) -> &str {
+    pub(super) fn detail(&self) -> &str {
         text(&self.text[..self.detail_len])
     }
 
     /// The members as a JSON object; empty where there are none.
-    pub fn members_text(&self) -> &str {
+    pub(super) fn members_text(&self) -> &str {
         text(self.members())
     }
 
     /// Which of the engine's members the step has replaced.
-    pub fn own_names(&self) -> OwnNames {
+    pub(super) fn own_names(&self) -> OwnNames {
         self.own_names
     }
 
@@ -65,7 +70,7 @@ impl Said {
 
     /// Forgets the words, keeps the buffer unless they have made it a giant.
     #[inline]
-    pub fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         self.failure = None;
         if self.text.capacity() > super::BUFFER_BYTES_KEPT_MAX {
             self.text = Vec::new();

@@ -302,13 +302,11 @@ impl<B: Backend> Core<B> {
                 )
             }
         };
-        if let Course::Refuse(refused) = &course {
-            request.allow.clear();
-            if let Some(refusing) = routes.refusing(index) {
-                request.context.refuse_content(refused.clone());
-                index = refusing;
-                course = Course::Run;
-            }
+        if let Course::Refuse(refused) = &course
+            && let Some(refusing) = request.be_refused_by(&routes, index, refused)
+        {
+            index = refusing;
+            course = Course::Run;
         }
         request
             .timeline

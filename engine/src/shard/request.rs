@@ -47,7 +47,8 @@ pub(super) struct Request {
     pub underway: Underway,
     /// How many times it has asked for effects.
     pub needs_count: usize,
-    /// The place of the effect that ended its latest wait, and when.
+    /// The place of the effect that ended its latest wait, and when. What the slot's request before it
+    /// has left here was over before this one began, so it never counts.
     pub awaited: Option<(usize, Nanos)>,
     /// Whether an effect has taken its content.
     pub has_taken_content: bool,
@@ -119,6 +120,21 @@ impl Request {
         timeline.stamp(MarkKind::Parsed, arrival.head_at, 0, 0);
     }
 
+    /// Its content is refused: the route that says so in the place of its own, where one does.
+    #[cold]
+    pub fn be_refused_by(
+        &mut self,
+        routes: &BuiltRoutes,
+        index: u16,
+        refused: &Failure,
+    ) -> Option<u16> {
+        // Not the method is what is wrong with it.
+        self.allow.clear();
+        let refusing = routes.refusing(index)?;
+        self.context.refuse_content(refused.clone());
+        Some(refusing)
+    }
+
     /// Takes in what could not be read as a request: it gets a reply, and its connection ends.
     pub fn begin_refused(
         &mut self,
@@ -139,7 +155,6 @@ impl Request {
         self.connection = connection;
         self.phase = Phase::Ready;
         self.needs_count = 0;
-        self.awaited = None;
         self.has_taken_content = false;
         self.route = None;
         self.class = ClassId::STANDARD;

@@ -68,7 +68,8 @@ impl<B: Backend> Core<B> {
         request
             .timeline
             .stamp(MarkKind::Dequeued, self.reading, 0, 0);
-        if popped.expired {
+        // Late is late; but a fold that has panicked is told so.
+        if popped.expired && request.context.panic_count() == 0 {
             let failure = match request.lateness() {
                 Late::Queued(failure) => {
                     self.stats.expired_count += 1;

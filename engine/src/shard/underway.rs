@@ -212,8 +212,13 @@ impl Underway {
 
     /// The effect has failed.
     pub fn fail(&mut self, place: usize, failure: Failure) -> Verdict {
+        let is_mistake = failure.is_mistake();
         self.effects[place].state = State::Failed(failure);
         match self.join.complete(place, false) {
+            _ if is_mistake => {
+                self.failed = Some(place);
+                Verdict::Fail(place)
+            }
             Verdict::Fail(_) if self.is_optional => Verdict::Resume,
             Verdict::Fail(failed) => {
                 self.failed = Some(failed);

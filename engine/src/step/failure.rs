@@ -201,6 +201,11 @@ impl Failure {
         self.said().cause
     }
 
+    /// Whether it is a mistake of the program, which fails its request even where an effect may fail.
+    pub(crate) fn is_mistake(&self) -> bool {
+        matches!(self.cause(), Cause::Contract | Cause::Panic)
+    }
+
     /// Whether a client may read `what` and `key`.
     ///
     /// ```

@@ -23,6 +23,9 @@ pub struct Mark {
 }
 
 impl Mark {
+    /// The longest time a mark can hold.
+    pub(super) const SINCE_START_NS_MAX: u64 = (1 << 48) - 1;
+
     /// The mark `kind` at `since_start_ns` after the request's first byte.
     ///
     /// ```
@@ -33,8 +36,8 @@ impl Mark {
     /// ```
     #[inline(always)]
     pub const fn new(kind: MarkKind, since_start_ns: u64, which: u8, argument: u64) -> Mark {
-        let since_start_ns = if since_start_ns > SINCE_START_NS_MAX {
-            SINCE_START_NS_MAX
+        let since_start_ns = if since_start_ns > Mark::SINCE_START_NS_MAX {
+            Mark::SINCE_START_NS_MAX
         } else {
             since_start_ns
         };
@@ -452,9 +455,6 @@ const UNDECIDED: KindSet = UNENCODED
     .without(MarkKind::Failed)
     .without(MarkKind::Expired)
     .without(MarkKind::Panicked);
-
-/// The longest time a mark can hold.
-const SINCE_START_NS_MAX: u64 = (1 << 48) - 1;
 
 #[rustfmt::skip]
 static TABLE: [Row; 33] = {

@@ -332,6 +332,16 @@ fn an_overflow_loses_marks_and_no_time() {
     assert!(matches!(law(tiling), Err(Violation::Total { .. })));
 }
 
+/// A request may wait for a client for days.
+#[test]
+fn what_outlasts_its_marks_loses_no_time() {
+    let mut path = PLAIN.to_vec();
+    path[4].2 = 2 * Mark::SINCE_START_NS_MAX;
+    let timeline = run(&path);
+    assert!(timeline.charged_ns > 2 * Mark::SINCE_START_NS_MAX);
+    check(&timeline, timeline.marks(), None).unwrap();
+}
+
 #[test]
 fn a_mark_is_sixteen_bytes_and_gives_back_what_it_was_given() {
     assert_eq!(size_of::<Mark>(), 16);

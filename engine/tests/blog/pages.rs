@@ -83,7 +83,7 @@ fn a_visitor_changes_and_deletes_a_comment() {
         }
         contains(
             &site.page(200, get("/posts/1")),
-            r#"<a href="/posts/1/comments/2">Edit</a>"#,
+            r#"<a class="quiet" href="/posts/1/comments/2">Edit</a>"#,
         );
         let form = site.page(200, get("/posts/1/comments/2"));
         contains(

@@ -2,7 +2,7 @@
 
 use cutaway::Failure;
 use cutaway::prelude::*;
-use cutaway::testing::{self, ScriptedAnswer};
+use cutaway::testing::{self, App, ScriptedAnswer};
 
 use crate::service::Blog;
 
@@ -105,4 +105,30 @@ fn other_effects_beside_it_are_answered_or_not() {
     assert_eq!(tested.slot(Again, Vec::len), Some(7));
     let chained = post().run_chain(chain(take_and_ask));
     assert_eq!(chained.decision(), Ok(Decision::Need));
+}
+
+#[test]
+fn a_fold_that_panics_is_told_however_late_it_is() {
+    fn holds_the_core(cx: &mut Cx) -> Step {
+        testing::spend(20.millis());
+        cx.empty()
+    }
+    let hold = chain(holds_the_core).class(Interactive);
+    let routes = Routes::new()
+        .post("/measure", chain(measure).then(end).deadline(10.millis()))
+        .get("/hold", hold.deadline(5.millis()))
+        .build()
+        .unwrap();
+    let app = App::new(routes);
+    let (upload, other) = (app.client(), app.client());
+    upload.send(b"POST /measure HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n");
+    app.advance(1.millis());
+    let held = other.get("/hold").start();
+    upload.send(b"?");
+    let response = upload.response();
+    response.assert_status(Status::INTERNAL_SERVER_ERROR);
+    assert_eq!(response.timeline().total(), 20.millis() + 1.millis());
+    held.wait().assert_status(Status::GATEWAY_TIMEOUT);
+    assert_eq!(app.stats().panic_count, 1);
+    app.finish();
 }

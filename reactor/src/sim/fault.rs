@@ -78,6 +78,13 @@ impl Fault {
     ];
 
     /// The kernel's number for it, where it has one.
+    ///
+    /// ```
+    /// use cutaway_reactor::sim::Fault;
+    ///
+    /// assert!(Fault::DiskFull.errno().is_some());
+    /// assert_eq!(Fault::JobLate.errno(), None);
+    /// ```
     pub const fn errno(self) -> Option<Errno> {
         Some(Errno(match self {
             Fault::Interrupted => libc::EINTR,
@@ -113,6 +120,15 @@ impl Fault {
 
 /// How often each fault strikes.
 ///
+/// ```
+/// use cutaway_reactor::sim::{Fault, FaultPlan};
+///
+/// let plan = FaultPlan::none().with(Fault::ShortSend, 200);
+/// assert_eq!(plan.rate(Fault::ShortSend), 200);
+/// assert_eq!(plan.rate(Fault::DiskFull), 0);
+/// assert!(FaultPlan::all().rate(Fault::DiskFull) > 0);
+/// ```
+///
 /// # Units
 /// Times in a thousand, of the occasions on which it could.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,6 +163,18 @@ impl FaultPlan {
 }
 
 /// How often each fault struck.
+///
+/// ```
+/// use cutaway_reactor::sim::{Fault, FaultCounts, SimConfig, SimNet};
+///
+/// let mut of_all_runs = FaultCounts::default();
+/// for seed in 0..3 {
+///     let net = SimNet::new(SimConfig::new(seed));
+///     of_all_runs.add(&net.fault_counts());
+/// }
+/// assert_eq!(of_all_runs.of(Fault::TimedOut), 0);
+/// assert!(of_all_runs.iter().all(|(_, count)| count == 0));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FaultCounts([u64; Fault::ALL.len()]);
 

@@ -5,6 +5,16 @@
 
 /// A stream of pseudo-random numbers (SplitMix64).
 ///
+/// ```
+/// use cutaway_reactor::sim::Stream;
+///
+/// let (mut one, mut other) = (Stream::new(7, 1), Stream::new(7, 1));
+/// assert_eq!(one.draw(), other.draw());
+/// assert!(one.below(10) < 10);
+/// assert!((3..=5).contains(&one.within(3, 5)));
+/// assert!(one.per_mille(1000) && !one.per_mille(0));
+/// ```
+///
 /// # Source
 /// Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators, OOPSLA 2014.
 #[derive(Clone, Debug)]
