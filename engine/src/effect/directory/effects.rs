@@ -42,7 +42,7 @@ pub struct UploadHandle {
 pub struct FileReturned {
     /// The ticket that the file was begun with.
     pub request: Ticket,
-    /// What [`FileEffects::try_begin`] called it.
+    /// What `FileEffects::try_begin` called it.
     pub upload: UploadHandle,
     /// What it means.
     pub news: FileNews,
