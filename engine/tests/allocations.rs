@@ -503,26 +503,29 @@ fn widen(address: SocketAddr) {
     Load::answered(address, request, refused, connections, depth).run(connections * depth);
 }
 
-/// Lets content of more requests wait at once than any load below has: each keeps what it is.
+/// Lets content of more requests wait at once than any load below has: each keeps what it is, in
+/// memory or on its way into a file.
 fn widen_contents(address: SocketAddr) {
     let content = format!(
         r#"{{"title": "{}", "author": {{"name": ""}}, "stars": 5}}"#,
         "a".repeat(500)
     );
-    let request = post("/taken", "application/json", &content);
-    let (begin, rest) = request.split_at(request.len() - 10);
-    let mut streams: Vec<TcpStream> = (0..16)
-        .map(|_| TcpStream::connect(address).unwrap())
-        .collect();
-    for stream in &mut streams {
-        stream.write_all(begin.as_bytes()).unwrap();
-    }
-    // What the shard answers now it reads behind all of these.
-    Load::new(address, "/plain", 1, 1).run(10);
-    for stream in &mut streams {
-        stream.write_all(rest.as_bytes()).unwrap();
-        let mut answer = [0; 4096];
-        assert!(stream.read(&mut answer).unwrap() > 0);
+    for target in ["/taken", "/stored"] {
+        let request = post(target, "application/json", &content);
+        let (begin, rest) = request.split_at(request.len() - 10);
+        let mut streams: Vec<TcpStream> = (0..20)
+            .map(|_| TcpStream::connect(address).unwrap())
+            .collect();
+        for stream in &mut streams {
+            stream.write_all(begin.as_bytes()).unwrap();
+        }
+        // What the shard answers now it reads behind all of these.
+        Load::new(address, "/plain", 1, 1).run(10);
+        for stream in &mut streams {
+            stream.write_all(rest.as_bytes()).unwrap();
+            let mut answer = [0; 4096];
+            assert!(stream.read(&mut answer).unwrap() > 0);
+        }
     }
 }
 
