@@ -227,10 +227,10 @@ fn race(cx: &mut Cx<Reads<NoteId>, Writes<Note>, Uses<Notes>>) -> Step {
     cx.need(racing.into(Note))
 }
 
-/// Computes for some tenths of a second.
+/// Computes for a second or two: long enough for a busy machine to bring on all that waits behind it.
 fn load_slow(cx: &mut Cx<Reads<()>, Writes<Large>, Uses<Notes>>) -> Step {
     const SQL: &str = "
-        WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers LIMIT 1000000)
+        WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers LIMIT 5000000)
         SELECT count(*) FROM numbers";
     cx.need(cx.on(Notes).query_opt(SQL).into(Large))
 }
